@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""Lists the compiled modules; everything else is in pyproject.toml.
+
+``COWFAST_PROFILE`` chooses the engine's build profile: ``fast`` (default), ``checked``
+(bounds and overflow checks, assertions) or ``sanitize`` (checked plus AddressSanitizer and
+UndefinedBehaviorSanitizer; run Python with the runtime preloaded, see CONTRIBUTING.md).
+"""
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+PROFILES = {
+    "fast": (["-O3"], [], False),
+    "checked": (["-O1", "-g", "-UNDEBUG"], [], True),
+    "sanitize": (["-O1", "-g", "-UNDEBUG", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
+                 ["-fsanitize=address,undefined"], True),
+}
+profile = os.environ.get("COWFAST_PROFILE", "fast")
+if profile not in PROFILES:
+    raise SystemExit(f"COWFAST_PROFILE={profile!r}: write one of {', '.join(PROFILES)}")
+compile_args, link_args, checked = PROFILES[profile]
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                ".".join(path.with_suffix("").parts),
+                [str(path)],
+                extra_compile_args=compile_args,
+                extra_link_args=link_args,
+            )
+            for path in sorted(Path("cowfast").rglob("*.pyx"))
+        ],
+        compiler_directives={
+            "language_level": 3,
+            "binding": True,
+            "embedsignature": True,
+            "boundscheck": checked,
+            "initializedcheck": checked,
+            "overflowcheck": checked,
+            "wraparound": False,
+            "cdivision": True,
+        },
+        compile_time_env=None,
+        build_dir="build/cython" if profile == "fast" else f"build/cython-{profile}",
+    )
+)
