@@ -283,3 +283,75 @@ cdef packed struct check_t:  # 12 bytes: one compiled policy check
 cdef packed struct content_t:  # 8 bytes: what is in a page, for value checks (optional side table)
     uint32_t first    # first word
     uint32_t last     # last word; differs only after a pinwrite, which stores the first
+
+# ---------------------------------------------------------------- counters
+# Names are the lower-case enumerators, "__" read as "."; unit and meaning in counters.py.
+
+cpdef enum Counter:
+    C_EVENTS = 0
+    C_FAULTS
+    C_WRITE_FAULTS
+    C_REUSES
+    C_COPIES
+    C_NEEDLESS_COPIES
+    C_NEEDLESS_BY_CAUSE__SWAP_CACHE   # the seven causes in the order of Cause
+    C_NEEDLESS_BY_CAUSE__LRU_BATCH
+    C_NEEDLESS_BY_CAUSE__TRANSIENT_GET
+    C_NEEDLESS_BY_CAUSE__LOCK
+    C_NEEDLESS_BY_CAUSE__KSM
+    C_NEEDLESS_BY_CAUSE__PRE_CHECK
+    C_NEEDLESS_BY_CAUSE__LOST_EXCLUSIVITY
+    C_MISSED_COPIES
+    C_BROKEN_PINS
+    C_ZERO_FILLS
+    C_ZERO_PAGES
+    C_SWAP_INS
+    C_MAJOR_FAULTS
+    C_SWAP_CACHE_HITS
+    C_SWAP_CACHE_ADDS
+    C_SWAP_CACHE_REMOVALS
+    C_REMOVALS_BY_CAUSE__WRITE_FAULT
+    C_REMOVALS_BY_CAUSE__SWAP_IN
+    C_REMOVALS_BY_CAUSE__COPY
+    C_REMOVALS_BY_CAUSE__UNMAP
+    C_REMOVALS_BY_CAUSE__ZAP
+    C_REMOVALS_BY_CAUSE__MERGE
+    C_REMOVALS_BY_CAUSE__ACTIVATE
+    C_REMOVALS_BY_CAUSE__WRITEPAGE
+    C_REMOVALS_BY_CAUSE__RECLAIM
+    C_FUTILE_REMOVALS
+    C_SWAP_CACHE_READDS
+    C_SLOT_ALLOCS
+    C_SLOT_FREES
+    C_SWAP_READS
+    C_SWAP_READS_BLANK
+    C_SWAP_WRITES
+    C_SWAP_WRITES_BLANK
+    C_AVOIDABLE_WRITES
+    C_READAHEAD
+    C_READAHEAD_HITS
+    C_DRAINS
+    C_DRAINED_PAGES
+    C_LOCK_FAILURES
+    C_LOCK_WAITS
+    C_FORKS
+    C_PTES_COPIED
+    C_EARLY_COPIES
+    C_EXITS
+    C_PTES_ZAPPED
+    C_UNSHARES
+    C_UNSHARE_COPIES
+    C_KSM_COPIES
+    C_MERGES
+    C_RECLAIMS            # direct reclaims by a charge
+    C_PAGES_SCANNED
+    C_PAGES_RECLAIMED
+    C_PAGES_ACTIVATED
+    C_PAGES_DEACTIVATED
+    C_REFAULTS
+    C_REFAULT_ACTIVATIONS
+    C_PAGE_ALLOCS
+    C_PAGE_FREES
+    C_PAGES_PEAK          # maximum, not a sum
+    C_SLOTS_PEAK          # maximum, not a sum
+    NR_COUNTERS
