@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# `make demo` and `make test` need Python >= 3.11, a C compiler and make; all else goes into .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# What the extensions are made of: a change rebuilds them before anything runs.
+NATIVE := pyproject.toml setup.py $(shell find cowfast -name '*.pyx' -o -name '*.pxd')
+
+.PHONY: demo test lint bench docs clean help
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo   build, replay a real redis trace under every policy, print the table, write the figures (out/)'
+	@echo 'make test   build, install what the tests need, run all tests'
+	@echo 'make lint   style, types, stubs, import rules'
+	@echo 'make bench  measured rates against their goals'
+	@echo 'make docs   the documentation, into docs/_build/html'
+	@echo 'make clean  remove what the above made (not $(VENV))'
+
+demo: $(VENV)/ready
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh plots/demo.sh
+
+test: $(VENV)/ready-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint cowfast
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest-allowlist.txt $$(sh tests/compiled-modules.sh)
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/ready-test
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+
+docs: $(VENV)/ready-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf build dist out docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find cowfast -name '*.so' -delete
+
+# A stamp for each set of packages; each is an editable install, so that sources are used as they are.
+$(VENV)/ready: $(NATIVE) | $(VENV)/bin/python
+	$(PIP) install --editable .
+	@touch $@
+$(VENV)/ready-%: $(NATIVE) | $(VENV)/bin/python
+	$(PIP) install --editable '.[$*]'
+	@touch $@ $(VENV)/ready
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'cowfast needs Python >= 3.11; say which one: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) \
+	  || { echo 'venv is missing: on Debian and Ubuntu, apt install python3-venv python3-dev' >&2; rm -rf $(VENV); exit 1; }
