@@ -5,6 +5,7 @@
 (bounds and overflow checks, assertions) or ``sanitize`` (checked plus AddressSanitizer and
 UndefinedBehaviorSanitizer; run Python with the runtime preloaded, see CONTRIBUTING.md).
 """
+
 import os
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from setuptools import Extension, setup
 PROFILES = {
     "fast": (["-O3"], [], False),
     "checked": (["-O1", "-g", "-UNDEBUG"], [], True),
-    "sanitize": (["-O1", "-g", "-UNDEBUG", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
-                 ["-fsanitize=address,undefined"], True),
+    "sanitize": (
+        ["-O1", "-g", "-UNDEBUG", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
+        ["-fsanitize=address,undefined"],
+        True,
+    ),
 }
 profile = os.environ.get("COWFAST_PROFILE", "fast")
 if profile not in PROFILES:

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+# Generated from _layout.pxd by docs/generate/layout_stub.py; change that and run this.
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+class Cause(IntEnum):
+    CAUSE_NONE = 0
+    CAUSE_SWAP_CACHE = 1
+    CAUSE_LRU_BATCH = 2
+    CAUSE_TRANSIENT_GET = 3
+    CAUSE_LOCK = 4
+    CAUSE_KSM = 5
+    CAUSE_PRE_CHECK = 6
+    CAUSE_LOST_EXCLUSIVITY = 7
+
+class CheckOp(IntEnum):
+    CHECK_END = 0
+    CHECK_COPY = 1
+    CHECK_REUSE = 2
+    CHECK_LEAVE_AND_REUSE = 3
+    CHECK_LOCK_OR_COPY = 4
+    CHECK_LOCK_OR_WAIT = 5
+    CHECK_DRAIN = 6
+    CHECK_LEAVE_SWAP_CACHE = 7
+    CHECK_FREE_ENTRY = 8
+    CHECK_MARK_EXCLUSIVE = 9
+    CHECK_MAP_WRITABLE = 10
+    CHECK_MAP = 11
+
+class Compare(IntEnum):
+    CMP_NONE = 0
+    CMP_EQ = 1
+    CMP_NE = 2
+    CMP_GT = 3
+    CMP_LT = 4
+    CMP_GE = 5
+    CMP_LE = 6
+
+class Counter(IntEnum):
+    C_EVENTS = 0
+    C_FAULTS = 1
+    C_WRITE_FAULTS = 2
+    C_REUSES = 3
+    C_COPIES = 4
+    C_NEEDLESS_COPIES = 5
+    C_NEEDLESS_BY_CAUSE__SWAP_CACHE = 6
+    C_NEEDLESS_BY_CAUSE__LRU_BATCH = 7
+    C_NEEDLESS_BY_CAUSE__TRANSIENT_GET = 8
+    C_NEEDLESS_BY_CAUSE__LOCK = 9
+    C_NEEDLESS_BY_CAUSE__KSM = 10
+    C_NEEDLESS_BY_CAUSE__PRE_CHECK = 11
+    C_NEEDLESS_BY_CAUSE__LOST_EXCLUSIVITY = 12
+    C_MISSED_COPIES = 13
+    C_BROKEN_PINS = 14
+    C_ZERO_FILLS = 15
+    C_ZERO_PAGES = 16
+    C_SWAP_INS = 17
+    C_MAJOR_FAULTS = 18
+    C_SWAP_CACHE_HITS = 19
+    C_SWAP_CACHE_ADDS = 20
+    C_SWAP_CACHE_REMOVALS = 21
+    C_REMOVALS_BY_CAUSE__WRITE_FAULT = 22
+    C_REMOVALS_BY_CAUSE__SWAP_IN = 23
+    C_REMOVALS_BY_CAUSE__COPY = 24
+    C_REMOVALS_BY_CAUSE__UNMAP = 25
+    C_REMOVALS_BY_CAUSE__ZAP = 26
+    C_REMOVALS_BY_CAUSE__MERGE = 27
+    C_REMOVALS_BY_CAUSE__ACTIVATE = 28
+    C_REMOVALS_BY_CAUSE__WRITEPAGE = 29
+    C_REMOVALS_BY_CAUSE__RECLAIM = 30
+    C_FUTILE_REMOVALS = 31
+    C_SWAP_CACHE_READDS = 32
+    C_SLOT_ALLOCS = 33
+    C_SLOT_FREES = 34
+    C_SWAP_READS = 35
+    C_SWAP_READS_BLANK = 36
+    C_SWAP_WRITES = 37
+    C_SWAP_WRITES_BLANK = 38
+    C_AVOIDABLE_WRITES = 39
+    C_READAHEAD = 40
+    C_READAHEAD_HITS = 41
+    C_DRAINS = 42
+    C_DRAINED_PAGES = 43
+    C_LOCK_FAILURES = 44
+    C_LOCK_WAITS = 45
+    C_FORKS = 46
+    C_PTES_COPIED = 47
+    C_EARLY_COPIES = 48
+    C_EXITS = 49
+    C_PTES_ZAPPED = 50
+    C_UNSHARES = 51
+    C_UNSHARE_COPIES = 52
+    C_KSM_COPIES = 53
+    C_MERGES = 54
+    C_RECLAIMS = 55
+    C_PAGES_SCANNED = 56
+    C_PAGES_RECLAIMED = 57
+    C_PAGES_ACTIVATED = 58
+    C_PAGES_DEACTIVATED = 59
+    C_REFAULTS = 60
+    C_REFAULT_ACTIVATIONS = 61
+    C_PAGE_ALLOCS = 62
+    C_PAGE_FREES = 63
+    C_PAGES_PEAK = 64
+    C_SLOTS_PEAK = 65
+    NR_COUNTERS = 66
+
+class EventFlag(IntEnum):
+    EV_LOOK = 1
+    EV_WRITE = 2
+    EV_LONGTERM = 4
+
+class Measure(IntEnum):
+    MEASURE_NONE = 0
+    MEASURE_REFS = 1
+    MEASURE_MAPS = 2
+    MEASURE_SWAP_COUNT = 3
+    MEASURE_MAPS_PLUS_SWAP_COUNT = 4
+
+class Op(IntEnum):
+    READ = 0
+    WRITE = 1
+    FORK = 2
+    EXIT = 3
+    EXEC = 4
+    DISCARD = 5
+    PROTECT = 6
+    PAGEOUT = 7
+    RECLAIM = 8
+    PREFETCH = 9
+    DRAIN = 10
+    GET = 11
+    PUT = 12
+    PIN = 13
+    UNPIN = 14
+    PINREAD = 15
+    PINWRITE = 16
+    LOCK = 17
+    UNLOCK = 18
+    MERGE = 19
+    CPU = 20
+    FILLSWAP = 21
+    FREESWAP = 22
+    NR_OPS = 23
+
+class Outcome(IntEnum):
+    FAULT = 1
+    WRITE_FAULT = 2
+    MAJOR = 4
+    ZERO_PAGE = 8
+    ZERO_FILLED = 16
+    REUSED = 32
+    COPIED = 64
+    NEEDLESS = 128
+    MISSED = 256
+    PIN_BROKEN = 512
+    SWAP_IN = 1024
+    FROM_CACHE = 2048
+    PAST_CACHE = 4096
+    MAPPED_WRITABLE = 8192
+    REMOVED = 16384
+    FUTILE = 32768
+    DRAINED = 65536
+    LOCK_FAILED = 131072
+    UNSHARED = 262144
+    EARLY_COPY = 524288
+    RECLAIMED = 1048576
+    SWAP_WRITE = 2097152
+    SKIPPED = 4194304
+    CHECK_SHIFT = 23
+    CAUSE_SHIFT = 28
+
+class PageFlag(IntEnum):
+    PG_DIRTY = 1
+    PG_EXCL = 2
+    PG_LRU = 4
+    PG_ACTIVE = 8
+    PG_REFERENCED = 16
+    PG_BATCH = 32
+    PG_LOCKED = 64
+    PG_KSM = 128
+    PG_WRITEBACK = 256
+    PG_RECLAIM = 512
+    PG_READAHEAD = 1024
+    PG_WORKINGSET = 2048
+    PG_UNMOVABLE = 4096
+    PG_BLANK = 8192
+    PG_DROPPED = 16384
+    PG_REMOVED = 32768
+    PG_STALE = 65536
+    PG_ISOLATED = 131072
+
+class Plus(IntEnum):
+    PLUS_NOTHING = 0
+    PLUS_CACHED = 1
+    PLUS_OFF_LRU = 2
+
+class Predicate(IntEnum):
+    IS_KSM = 1
+    IS_EXCLUSIVE = 2
+    IS_CACHED = 4
+    IS_OFF_LRU = 8
+    IS_WRITE = 16
+    IS_PAST_CACHE = 32
+    IS_MARKED = 64
+    IS_SWAP_FULL = 128
+    IS_SYNC = 256
+    IS_STABLE_WRITEBACK = 512
+    IS_WRITEBACK = 1024
+    IS_VISIBLE = 2048
+    IS_FRESH = 4096
+
+class ProcFlag(IntEnum):
+    PROC_ALIVE = 1
+    PROC_HAS_ANON = 2
+    PROC_HAS_PINNED = 4
+
+class PteBit(IntEnum):
+    PTE_KIND = 3
+    PTE_NONE = 0
+    PTE_ZERO = 1
+    PTE_PRESENT = 2
+    PTE_SWAP = 3
+    PTE_WRITE = 4
+    PTE_DIRTY = 8
+    PTE_YOUNG = 16
+    PTE_BLANK = 32
+    PTE_SHIFT = 6
+
+class RefKind(IntEnum):
+    REF_NONE = 0
+    REF_GET = 1
+    REF_PIN = 2
+    REF_LOCK = 3
+
+class SlotFlag(IntEnum):
+    SLOT_USED = 1
+    SLOT_CACHED = 2
+    SLOT_SHADOW = 4
+    SLOT_WORKINGSET = 8
+    SLOT_BLANK = 16
+
+class Status(IntEnum):
+    DONE = 0
+    WANT_PAGES = 1
+    WANT_LEAVES = 2
+    WANT_SLOTS = 3
+    ERR_BAD_OP = -1
+    ERR_BAD_PID = -2
+    ERR_BAD_PAGE = -3
+    ERR_DEAD_PID = -4
+    ERR_CHILD_ALIVE = -5
+    ERR_BAD_REF = -6
+    ERR_REF_BUSY = -7
+    ERR_REF_EMPTY = -8
+    ERR_REF_KIND = -9
+    ERR_ALREADY_LOCKED = -10
+    ERR_MEMORY_FULL = -11
+    ERR_SWAP_FULL = -12
+    ERR_COUNT_LIMIT = -13
+    ERR_BAD_FLAGS = -14
+    ERR_TABLE_LIMIT = -15
+    ERR_BAD_CPU = -16
+
+CHECK: np.dtype[Any]
+CONTENT: np.dtype[Any]
+EVENT: np.dtype[Any]
+PAGE: np.dtype[Any]
+PROC: np.dtype[Any]
+PTE: np.dtype[Any]
+REF: np.dtype[Any]
+SLOT: np.dtype[Any]
