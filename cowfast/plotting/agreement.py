@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 RIGHT = Fill("as the kernel", BLUE)
 WRONG = Fill("otherwise", VERMILION, "////")
-UNDECIDED = Fill("ambiguous in the trace: not counted", GREY, "....")
+UNDECIDED = Fill("ambiguous in the trace: not counted", GREY, "----")
 
 
 def agreement(ax: Axes, files: Sequence[Row]) -> None:

@@ -58,5 +58,5 @@ def _mark(ax: Axes, place: int, end: float, group: Sequence[Row]) -> None:
     beside: dict[str, Any] = {"va": "center", "fontsize": "small"}
     text = ax.annotate(f"{copies:,.0f} ({share})", (end, place), (4, 0), textcoords="offset points", **beside)
     if missed:
-        warning = f"  {missed:,.0f} leaks!"
+        warning = f"\N{EN SPACE}{missed:,.0f} leaks!"
         ax.annotate(warning, (1, 0.5), xycoords=text, color=VERMILION, fontweight="bold", **beside)

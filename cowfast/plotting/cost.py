@@ -34,7 +34,7 @@ LOOKS = {
     "copies": Fill("copies", ORANGE, "////"),
     "reuses": Fill("reuses", SKY),
     "zero_fills": Fill("zero fills", GREY),
-    "ptes_copied": Fill("fork", GREEN, "...."),
+    "ptes_copied": Fill("fork", GREEN, "||||"),
     "ptes_zapped": Fill("exit and discard", YELLOW, r"\\\\"),
     "swap_reads": Fill("swap reads", BLUE, "xxxx"),
     "swap_writes": Fill("swap writes", VERMILION, "++++"),

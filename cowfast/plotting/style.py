@@ -2,7 +2,7 @@
 """Colours, hatches, sizes and number formats, once for every figure.
 
 Colours are Okabe and Ito's; each filled area also has a hatch of its own, each line a marker of
-its own, so that a figure printed in grey says the same.
+its own, so that a figure printed in grey says the same. Hatches are lines: dots make an SVG of megabytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, INK = "#C8C8C8", "#333333"
+EDGE = "#262626"  # of filled areas and their hatches; unlike ink it stays dark on dark pages
 
 
 class Fill(NamedTuple):
@@ -34,10 +35,10 @@ CAUSES = {
     "swap_cache": Fill("swap cache", ORANGE, "////"),
     "lru_batch": Fill("LRU batch", SKY, r"\\\\"),
     "transient_get": Fill("transient get", GREEN, "xxxx"),
-    "lock": Fill("lock", YELLOW, "...."),
+    "lock": Fill("lock", YELLOW, "||||"),
     "pre_check": Fill("pre-check", VERMILION, "++++"),
     "lost_exclusivity": Fill("lost exclusivity", PURPLE, "----"),
-    "ksm": Fill("ksm", BLUE, "oooo"),
+    "ksm": Fill("ksm", BLUE, "//--"),
 }
 
 #: Suffix of ``removals_by_cause.*`` -> look. Reclaim is what a swap cache is for: it is grey.
@@ -46,11 +47,11 @@ REMOVALS = {
     "write_fault": Fill("write fault", VERMILION, "////"),
     "swap_in": Fill("swap-in", SKY, r"\\\\"),
     "copy": Fill("after a copy", ORANGE, "xxxx"),
-    "unmap": Fill("unmap", GREEN, "...."),
+    "unmap": Fill("unmap", GREEN, "----"),
     "zap": Fill("last entry gone", YELLOW, "++++"),
-    "merge": Fill("merge", BLUE, "oooo"),
-    "activate": Fill("swap full", PURPLE, "----"),
-    "writepage": Fill("slot not needed", "#8C8C8C", "||||"),
+    "merge": Fill("merge", BLUE, "||||"),
+    "activate": Fill("swap full", PURPLE, "//--"),
+    "writepage": Fill("slot not needed", "#8C8C8C", "||--"),
 }
 
 #: Name of a size -> (width in inches, height factor, font scale).
@@ -107,7 +108,7 @@ def stack(ax: Axes, values: Sequence[float], left: Sequence[float], fill: Fill) 
     drawn = [(place, value, start) for place, (value, start) in enumerate(zip(values, left, strict=True)) if value]
     if drawn:
         places, widths, starts = zip(*drawn, strict=True)
-        edge = INK if fill.hatch else fill.color
+        edge = EDGE if fill.hatch else fill.color
         ax.barh(places, widths, 0.66, starts, color=fill.color, hatch=fill.hatch, edgecolor=edge, label=fill.label)
     return [start + value for start, value in zip(left, values, strict=True)]
 
