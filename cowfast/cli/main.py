@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""The root command, and how every error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from cowfast._version import __version__
+from cowfast.cli.group import LazyGroup
+
+EPILOG = """\b
+Examples
+  cowfast compare random-mix --events 1000000 --policy all --memory 75%
+  cowfast trace import perf recording.txt.xz -o service.cow
+  cowfast compare service.cow --policy linux-5.16,linux-6.18 --memory 75%
+  cowfast policies diff linux-5.10 linux-6.18
+
+\b
+Exit codes: 0 all right; 1 finished, but something does not hold; 2 bad input;
+130 interrupted. NO_COLOR is honoured. Shell completion for bash (zsh, fish):
+  eval "$(_COWFAST_COMPLETE=bash_source cowfast)"
+"""
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from cowfast.simulate.result import build_profile
+
+        click.echo(f"cowfast {__version__} (engine: {build_profile()})")
+        ctx.exit()
+
+
+@click.command("cowfast", cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_version,
+              help="Version and build profile.")  # fmt: skip
+def root() -> None:
+    """Linux copy-on-write reuse policies, as numbers.
+
+    Replays memory events of real services or made-up workloads under the reuse policies of Linux kernels, and counts
+    what each costs: copies, needless ones by cause, swap-cache churn, device writes.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    code = invoke(sys.argv[1:] if arguments is None else list(arguments))
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # `cowfast ... | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run a command and return its exit code; whatever is the user's to mend is one line on stderr."""
+    try:
+        result: Any = root.main(arguments, prog_name="cowfast", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    """Print what a user can do about an error; what is not his to mend is raised again."""
+    from cowfast.errors import CowfastError, InvariantError  # brings numpy along, which --help need not wait for
+
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            error.show()
+            return 2
+        case click.ClickException():
+            context = getattr(error, "ctx", None)
+            hint = f"\nSee `{context.command_path} --help`." if context else ""
+            return _fail(error.format_message().rstrip(".") + hint)
+        case InvariantError():
+            return _fail(f"a bug of cowfast, please report it: {error}", 1)
+        case CowfastError():
+            return _fail(str(error))
+        case OSError():
+            return _fail(f"{error.filename or 'output'}: {error.strerror or error}")
+        case MemoryError():
+            return _fail("not enough memory on this computer; use fewer policies at a time or a smaller machine")
+        case _:
+            raise error
+
+
+def _fail(message: str, code: int = 2) -> int:
+    click.echo(f"cowfast: {message}", err=True)
+    return code

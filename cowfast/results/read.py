@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""Reading results files, whole or merged, and handing them to other libraries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from cowfast.errors import ResultsError
+from cowfast.results.lines import decode, looks_torn
+
+
+class Results(Sequence[dict[str, Any]]):
+    """The finished runs of one or several files, each once, in the order in which they were written.
+
+    ``failed`` are runs that ended early (their rows have ``error``); ``torn`` counts lines that were cut short.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]] = (), torn: int = 0) -> None:
+        self._rows = [dict(row) for row in rows]
+        self.failed = [dict(row) for row in failed]
+        self.torn = torn
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | Results:
+        return Results(self._rows[index]) if isinstance(index, slice) else self._rows[index]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def flat(self) -> Iterator[dict[str, Any]]:
+        """Yield each row without nesting: ``parameter.*`` of the source, ``machine.*`` and counters as columns."""
+        return map(flat, self._rows)
+
+    def to_polars(self) -> Any:
+        """Return a polars DataFrame of :meth:`flat` (extra ``analysis``)."""
+        import polars
+
+        return polars.DataFrame(list(self.flat()), infer_schema_length=None)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame of :meth:`flat`; pandas is not among the extras."""
+        import pandas
+
+        return pandas.DataFrame(list(self.flat()))
+
+    def __repr__(self) -> str:
+        policies = dict.fromkeys(row["policy"] for row in self._rows)
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        return f"<Results: {len(self)} runs of {len(policies)} policies{failed}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        names = ("policy", "source", "seed", "copies", "needless_copies", "swap_writes", "seconds")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        lines = "".join(
+            "<tr>" + "".join(f"<td>{escape(str(row.get(name, '')))}</td>" for name in names) + "</tr>"
+            for row, _ in zip(self.flat(), range(50), strict=False)
+        )
+        return f"<p>{escape(repr(self)[1:-1])}</p><table><tr>{head}</tr>{lines}</table>"
+
+
+def load_results(*paths: str | os.PathLike[str]) -> Results:
+    """Return the rows of results files (JSON lines, or the JSON that ``run`` and ``compare`` print), merged by id.
+
+    Raises ResultsError for a file that cannot be read, holds no results, or has two different rows of one id.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    torn = 0
+    for path in map(Path, paths):
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ResultsError(f"{path} cannot be read: {error.strerror}") from error
+        for number, row in _rows(path, data):
+            if row is None:
+                torn += 1
+            elif row["counters"] != rows.setdefault(row["id"], row)["counters"]:
+                raise ResultsError(f"{path}, line {number}: run {row['id']} has other counters than the row before it")
+    good = [row for row in rows.values() if "error" not in row]
+    failed = [row for row in rows.values() if "error" in row]
+    if not rows:
+        raise ResultsError(f"{', '.join(map(str, paths))}: no results in it")
+    return Results(good, failed, torn)
+
+
+def _rows(path: Path, data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    document = _document(data)
+    if document is not None:
+        yield from enumerate(document, 1)
+        return
+    for line in decode(data):
+        if line.row is None and not looks_torn(line.text):
+            raise ResultsError(f"{path}, line {line.number}: no row of a results file; give a file that `cowfast sweep` wrote")
+        yield line.number, line.row
+
+
+def _document(data: bytes) -> list[dict[str, Any]] | None:
+    """Return the rows of one JSON document as ``--format json`` prints it."""
+    import msgspec
+
+    try:
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("rows"), list):
+        return None
+    common = {"source": document.get("source"), "spec": {"machine": document.get("machine", {})}}
+    return [common | {"id": row.get("spec_hash")} | row for row in document["rows"]]
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without nesting."""
+    spec = row.get("spec", {})
+    parameters = spec.get("source", {}).get("parameters", {}) if isinstance(spec.get("source"), dict) else {}
+    record = {name: row.get(name) for name in ("id", "source", "policy", "seed", "seconds", "error")}
+    record |= {f"parameter.{name}": value for name, value in parameters.items()}
+    record |= {f"machine.{name}": value for name, value in spec.get("machine", {}).items()}
+    return record | dict(row["counters"])

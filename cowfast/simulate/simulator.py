@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""Stepwise use of an engine, with its tables in view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cowfast.errors import SpecError
+from cowfast.events import make_events, parse_event
+from cowfast.machine import Machine
+from cowfast.policy import Policy
+from cowfast.simulate.setup import resolve_policy
+
+if TYPE_CHECKING:
+    import os
+
+    from cowfast.counters import Counters
+
+ENGINES = ("fast", "reference")
+
+
+class Simulator:
+    """One policy on one machine, run as far as you like and looked at whenever you like.
+
+        >>> sim = Simulator("linux-5.10", {"space": 16, "processes": 2})
+        >>> sim.run(["write 0 3", "fork 0 1", "write 0 3"])
+        3
+        >>> sim.counters["copies"]
+        1
+
+    ``engine`` is ``"fast"`` or ``"reference"``; both compute the same.  ``contents=True`` keeps what is in every page,
+    so that reads return values (the reference always does).  ``check_every=n`` recomputes every count from the page
+    tables after each n events and raises InvariantError at the first that is wrong; slow, for finding bugs.
+
+    ``pages``, ``ptes``, ``slots``, ``procs`` and ``refs`` are live views of the fast engine's tables: numpy structured
+    arrays, to be looked at and not written.  Look them up again after :meth:`run`, which may replace a table that
+    had to grow.
+    """
+
+    def __init__(
+        self,
+        policy: str | os.PathLike[str] | Policy,
+        machine: Machine | Mapping[str, Any] | None = None,
+        *,
+        engine: str = "fast",
+        contents: bool = False,
+        check_every: int = 0,
+    ) -> None:
+        self.policy = resolve_policy(policy)
+        self.machine = machine if isinstance(machine, Machine) else Machine.from_dict(dict(machine or {}))
+        self.engine_name = engine
+        self.check_every = check_every
+        self._engine = engine_class(engine)(self.policy, self.machine, **({"contents": contents} if contents else {}))
+
+    def run(
+        self,
+        events: np.ndarray | Iterable[str],
+        outcomes: np.ndarray | None = None,
+        values: np.ndarray | None = None,
+    ) -> int:
+        """Process events and return how many; stopping after any event and going on later changes nothing.
+
+        ``events`` is an array of dtype ``EVENT`` or event texts ("write 0 3").  ``outcomes`` (uint32, one per event)
+        receives the outcome bits, ``values`` (``CONTENT``, one per event) what reads saw.  An event that is refused
+        raises EventError with its index and changes nothing; the ones before it are done.
+        """
+        array = events if isinstance(events, np.ndarray) else make_events(map(parse_event, events))
+        step = self.check_every or max(len(array), 1)
+        for start in range(0, len(array), step):
+            piece = slice(start, start + step)
+            self._engine.run(
+                array[piece],
+                None if outcomes is None else outcomes[piece],
+                None if values is None else values[piece],
+            )
+            if self.check_every:
+                self.verify()
+        return len(array)
+
+    def step(self, event: str | np.ndarray) -> int:
+        """Process one event and return its outcome bits (``cowfast._layout.Outcome``)."""
+        outcome = np.zeros(1, np.uint32)
+        self.run([event] if isinstance(event, str) else np.atleast_1d(event), outcome)
+        return int(outcome[0])
+
+    @property
+    def done(self) -> int:
+        """How many events were processed so far."""
+        return self.counters["events"]
+
+    @property
+    def counters(self) -> Counters:
+        """What was counted so far."""
+        counters: Counters = self._engine.counters
+        return counters
+
+    def state(self) -> dict[str, Any]:
+        """Return the whole state as a plain dictionary (docs/model.md section 10)."""
+        state: dict[str, Any] = self._engine.state()
+        return state
+
+    def verify(self) -> None:
+        """Recompute every count from the page tables; InvariantError names the first that is wrong."""
+        self._engine.verify()
+
+    @property
+    def pages(self) -> np.ndarray:
+        """Pages by number (``PAGE``); 0 does not exist, ``refs == 0`` is free."""
+        return self._table("pages")
+
+    @property
+    def ptes(self) -> np.ndarray:
+        """Page table entries (``PTE``) in leaves of 512."""
+        return self._table("ptes")
+
+    @property
+    def slots(self) -> np.ndarray:
+        """Swap slots by number (``SLOT``)."""
+        return self._table("slots")
+
+    @property
+    def procs(self) -> np.ndarray:
+        """Processes by number (``PROC``)."""
+        return self._table("procs")
+
+    @property
+    def refs(self) -> np.ndarray:
+        """Gets, pins and locks by their number (``REF``)."""
+        return self._table("refs")
+
+    def _table(self, name: str) -> np.ndarray:
+        if self.engine_name != "fast":
+            raise AttributeError(f"the reference has no tables of records; state()[{name!r}] is the same as a dictionary")
+        table: np.ndarray = getattr(self._engine, name)
+        return table
+
+    def __repr__(self) -> str:
+        return f"<Simulator {self.policy.name}, {self.engine_name} engine, {self.done:,} events done>"
+
+
+def engine_class(name: str) -> Callable[..., Any]:
+    """Return the class of an engine by its name."""
+    if name == "fast":
+        from cowfast._engine import Engine
+
+        return Engine
+    if name == "reference":
+        from cowfast.reference import Reference
+
+        return Reference
+    raise SpecError(f"unknown engine {name!r}; there are {' and '.join(ENGINES)}")
