@@ -118,92 +118,89 @@ static void zipf_init(zipf_t *z, uint32_t n, double s, uint32_t spread) {
 
 /* ------------------------------------------------------------------ bulk
  * Lines of a mix that differ only in what they do: one draw gives pid, page and line. heads[] are the first
- * words of an event (op | flags << 8), as differences, so that the line is found by adding masks. */
+ * words of an event (op | flags << 8); the line is found by adding up differences, without a branch. */
 
 typedef struct {
     uint32_t lines, special;           /* how many; is any of them to be finished one by one */
     uint32_t pid, pids, page, pages;
-    uint32_t limits[64], heads[64];    /* line i begins at limits[i] of 2^32; limits[0] is 0 */
+    uint32_t limits[66], heads[66];    /* line i begins at limits[i] of 2^32; behind the last one heads repeat it */
 } bulk_t;
 
-INLINE void put_event(unsigned char *out, uint32_t head, uint32_t pid, uint32_t page) {
+/* The same of the first word of an event_t: op, flags, pid. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    uint16_t p = (uint16_t)pid; uint32_t zero = 0;
-    out[0] = (unsigned char)head; out[1] = (unsigned char)(head >> 8);
-    memcpy(out + 2, &p, 2); memcpy(out + 4, &page, 4); memcpy(out + 8, &zero, 4);
+#define HEAD(h) ((h) << 24 | ((h) & 0xff00) << 8)
+#define PID(pid) (pid)
 #else
-    uint32_t w[3] = {head + (pid << 16), page, 0};
-    memcpy(out, w, 12);
+#define HEAD(h) (h)
+#define PID(pid) ((pid) << 16)
 #endif
-}
+typedef uint32_t word_t __attribute__((may_alias, aligned(1))); /* an event is three: head, page, arg */
 
-/* Pids and lines of a block, from one 32-bit word an event. */
-INLINE void bulk_who(const bulk_t *b, size_t n, const uint32_t *word, uint32_t *pid, uint32_t *head) {
-    uint32_t rest[BLOCK], pids = b->pids, first = b->pid, h0 = b->heads[0];
+/* Of one 32-bit word: the pid in the first event word, and the fraction that is left to choose the line. */
+INLINE void bulk_pid(const bulk_t *b, uint32_t word, uint32_t *head, uint32_t *rest) {
+    uint64_t q = (uint64_t)word * b->pids;
+    *head = HEAD(b->heads[0]) + PID((uint32_t)(q >> 32) + b->pid);
+    *rest = (uint32_t)q;
+}
+INLINE void bulk_store(const bulk_t *b, size_t n, uint32_t *head, const uint32_t *rest, const uint32_t *page, word_t *out) {
+    uint32_t limit, step, next, more;
+    for (uint32_t k = 1;; k += 2) { /* lines two at a time, the last two while storing; tables are padded with the last line */
+        limit = b->limits[k], step = HEAD(b->heads[k]) - HEAD(b->heads[k - 1]);
+        next = b->limits[k + 1], more = HEAD(b->heads[k + 1]) - HEAD(b->heads[k]);
+        if (k + 2 >= b->lines) break;
+        for (size_t j = 0; j < n; j++) head[j] += (rest[j] >= limit ? step : 0) + (rest[j] >= next ? more : 0);
+    }
     for (size_t j = 0; j < n; j++) {
-        uint64_t q = (uint64_t)word[j] * pids;
-        pid[j] = (uint32_t)(q >> 32) + first;
-        rest[j] = (uint32_t)q;
-        head[j] = h0;
+        out[3 * j] = head[j] + (rest[j] >= limit ? step : 0) + (rest[j] >= next ? more : 0);
+        out[3 * j + 1] = page[j];
+        out[3 * j + 2] = 0;
     }
-    for (uint32_t k = 1; k < b->lines; k++) {
-        uint32_t limit = b->limits[k], step = b->heads[k] - b->heads[k - 1];
-        for (size_t j = 0; j < n; j++) head[j] += rest[j] >= limit ? step : 0;
-    }
-}
-INLINE void bulk_store(size_t n, const uint32_t *head, const uint32_t *pid, const uint32_t *page, unsigned char *out) {
-    for (size_t j = 0; j < n; j++) put_event(out + 12 * j, head[j], pid[j], page[j]);
 }
 
-CLONES static void bulk_uniform(const bulk_t *b, uint64_t key, uint64_t counter, size_t n, unsigned char *out) {
-    uint32_t word[BLOCK], pid[BLOCK], head[BLOCK], page[BLOCK];
+CLONES static void bulk_uniform(const bulk_t *bulk, uint64_t key, uint64_t counter, size_t n, word_t *out) {
+    const bulk_t b = *bulk;
+    uint32_t head[BLOCK], rest[BLOCK], page[BLOCK];
     for (size_t done = 0; done < n; done += BLOCK) {
         size_t m = n - done < BLOCK ? n - done : BLOCK;
         uint64_t from = key + (counter + done + 1) * GAMMA;
-        uint32_t pages = b->pages, first = b->page;
         for (size_t j = 0; j < m; j++) {
             uint64_t r = mix(from + j * GAMMA);
-            word[j] = (uint32_t)r;
-            page[j] = below((uint32_t)(r >> 32), pages) + first;
+            bulk_pid(&b, (uint32_t)r, head + j, rest + j);
+            page[j] = below((uint32_t)(r >> 32), b.pages) + b.page;
         }
-        bulk_who(b, m, word, pid, head);
-        bulk_store(m, head, pid, page, out + 12 * done);
+        bulk_store(&b, m, head, rest, page, out + 3 * done);
     }
 }
 
-CLONES static void bulk_zipf(const bulk_t *b, const zipf_t *z_, uint64_t key, uint64_t counter, size_t n, unsigned char *out) {
-    uint32_t word[BLOCK], pid[BLOCK], head[BLOCK], page[BLOCK], late[BLOCK];
-    const zipf_t z = *z_;
+CLONES static void bulk_zipf(const bulk_t *bulk, const zipf_t *zipf, uint64_t key, uint64_t counter, size_t n, word_t *out) {
+    const bulk_t b = *bulk;
+    const zipf_t z = *zipf;
+    uint32_t head[BLOCK], rest[BLOCK], page[BLOCK], late[BLOCK];
+    double area[BLOCK];
     for (size_t done = 0; done < n; done += BLOCK) {
-        size_t m = n - done < BLOCK ? n - done : BLOCK, again_ = 0;
-        uint64_t from = key + (counter + done + 1) * GAMMA, far[BLOCK];
-        double area[BLOCK];
-        uint32_t first = b->page;
+        size_t m = n - done < BLOCK ? n - done : BLOCK, refused = 0;
+        uint64_t from = key + (counter + done + 1) * GAMMA;
         for (size_t j = 0; j < m; j++) {
             uint64_t r = mix(from + j * GAMMA);
             area[j] = z.low + zipf_unit(r) * z.span;
-            word[j] = (uint32_t)(far[j] = again(r));
+            bulk_pid(&b, (uint32_t)again(r), head + j, rest + j);
         }
         if (z.one_minus == 0)
-            for (size_t j = 0; j < m; j++) {
-                double y = exp2_(area[j] * 1.4426950408889634), k = zipf_nearest(&z, y);
-                late[j] = !(k - y <= z.quick);
-                page[j] = zipf_page(&z, k) + first;
-            }
+            for (size_t j = 0; j < m; j++) area[j] = exp2_(area[j] * 1.4426950408889634);
         else
-            for (size_t j = 0; j < m; j++) {
-                double y = exp2_(z.inverse * log2_(z.one_minus * area[j])), k = zipf_nearest(&z, y);
-                late[j] = !(k - y <= z.quick);
-                page[j] = zipf_page(&z, k) + first;
-            }
-        for (size_t j = 0; j < m; j++) { /* positions of the few that need the full test, without a branch */
-            uint32_t is = late[j];
-            late[again_] = (uint32_t)j;
-            again_ += is;
+            for (size_t j = 0; j < m; j++) area[j] = exp2_(z.inverse * log2_(z.one_minus * area[j]));
+        for (size_t j = 0; j < m; j++) {
+            double k = zipf_nearest(&z, area[j]);
+            late[j] = !(k - area[j] <= z.quick);
+            page[j] = zipf_page(&z, k) + b.page;
         }
-        for (size_t i = 0; i < again_; i++) page[late[i]] = zipf_draw(&z, mix(from + late[i] * GAMMA)) + first;
-        bulk_who(b, m, word, pid, head);
-        bulk_store(m, head, pid, page, out + 12 * done);
+        for (size_t j = 0; j < m; j++) { /* where the few are that need the full test, without a branch */
+            uint32_t is = late[j];
+            late[refused] = (uint32_t)j;
+            refused += is;
+        }
+        for (size_t i = 0; i < refused; i++) page[late[i]] = zipf_draw(&z, mix(from + late[i] * GAMMA)) + b.page;
+        bulk_store(&b, m, head, rest, page, out + 3 * done);
     }
 }
 #endif

@@ -22,20 +22,21 @@ from cowfast._layout cimport (
 
 cdef extern from "_draws.h" nogil:
     enum: SPECIAL
+    ctypedef uint32_t word_t
     ctypedef struct zipf_t:
         pass
     ctypedef struct bulk_t:
         uint32_t lines, special, pid, pids, page, pages
-        uint32_t limits[64]
-        uint32_t heads[64]
+        uint32_t limits[66]
+        uint32_t heads[66]
     uint64_t draw(uint64_t key, uint64_t counter)
     uint64_t again(uint64_t r)
     uint32_t below(uint32_t r, uint32_t n)
     uint32_t spread_of(uint32_t n)
     void zipf_init(zipf_t *z, uint32_t n, double s, uint32_t spread)
     uint32_t zipf_draw(const zipf_t *z, uint64_t r)
-    void bulk_uniform(const bulk_t *b, uint64_t key, uint64_t counter, size_t n, unsigned char *out)
-    void bulk_zipf(const bulk_t *b, const zipf_t *z, uint64_t key, uint64_t counter, size_t n, unsigned char *out)
+    void bulk_uniform(const bulk_t *b, uint64_t key, uint64_t counter, size_t n, word_t *out)
+    void bulk_zipf(const bulk_t *b, const zipf_t *z, uint64_t key, uint64_t counter, size_t n, word_t *out)
 
 # numpy's view of the records that a program is made of.
 cdef line_t _line
@@ -76,7 +77,7 @@ cdef class Generator:
         cdef const line_t[::1] line_view = lines
         cdef size_t i, j
         cdef const line_t *line
-        cdef uint32_t head
+        cdef uint32_t head = 0
         cdef bulk_t *bulk
         self.steps, self.lines = steps, lines
         self._threads = np.zeros(len(parts) * sizeof(thread_t) // 8, np.uint64)
@@ -103,12 +104,14 @@ cdef class Generator:
             line = self.line + <size_t>first
             bulk.lines = last - first
             bulk.pid, bulk.pids, bulk.page, bulk.pages = line.pid, line.pids, line.page, line.pages
-            for j in range(bulk.lines):
-                head = line[j].op | line[j].flags << 8
-                if line[j].what != FIXED or line[j].arg or not HAS_PAGE >> line[j].op & 1:
-                    head = SPECIAL | <uint32_t>j
-                    bulk.special = 1
-                bulk.limits[j], bulk.heads[j] = line[j].limit, head
+            for j in range(sizeof(bulk.heads) // 4):
+                if j < bulk.lines:
+                    bulk.limits[j] = line[j].limit
+                    head = line[j].op | line[j].flags << 8
+                    if line[j].what != FIXED or line[j].arg or not HAS_PAGE >> line[j].op & 1:
+                        head = SPECIAL | <uint32_t>j
+                        bulk.special = 1
+                bulk.heads[j] = head
         for i in range(self.threads):
             self._enter(self.thread + i)
 
@@ -220,11 +223,13 @@ cdef class Generator:
                 self._one(t, s, out + i, self.index + i)
             return n
         b = <bulk_t *>self.bulk + s.bulk - 1
+        if b.special and n > 2048:  # they are looked for while the events are in L1
+            n = 2048
         line = self.line + s.first
         if line.where == ZIPF:
-            bulk_zipf(b, <zipf_t *>self.zipf + line.zipf, self.key, self.index, n, <unsigned char *>out)
+            bulk_zipf(b, <zipf_t *>self.zipf + line.zipf, self.key, self.index, n, <word_t *>out)
         else:
-            bulk_uniform(b, self.key, self.index, n, <unsigned char *>out)
+            bulk_uniform(b, self.key, self.index, n, <word_t *>out)
         if b.special:
             for i in range(n):
                 if out[i].op & SPECIAL:
