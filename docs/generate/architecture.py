@@ -30,6 +30,7 @@ USED_BY = (
     '<text x="{turned}" y="{middle}" fill="#777" text-anchor="middle" transform="rotate(-90 {turned} {middle})">'
     "is used by</text>"
 )
+HIDDEN = {"_version", "_checks", "policies"}
 COMPILED = {"_layout", "_engine"}
 
 
@@ -45,10 +46,7 @@ def box(x: float, y: int, width: float, name: str) -> str:
 def picture() -> str:
     """Return the SVG."""
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
-    layers = [
-        [name for name in re.findall(r"\w+", line) if name not in ("_version", "policies")]
-        for line in contract["layers"]
-    ]
+    layers = [[name for name in re.findall(r"\w+", line) if name not in HIDDEN] for line in contract["layers"]]
     parts, y, said = [], 10, None
     for names in layers:
         words = next((WORDS[name] for name in names if name in WORDS), "")
