@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from cowfast.cli.options import settings
+
 # The figures are loaded when one is drawn: --help must not wait for them.
 KINDS = ("copies", "churn", "history", "cost", "lines", "fanout", "map", "timeline", "agreement")
 
@@ -31,22 +33,12 @@ Examples
 """
 
 
-def _options(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for text in given:
-        key, sign, value = text.partition("=")
-        if not sign:
-            raise click.BadParameter(f"{text!r} has no '='; write for example x=memory")
-        options[key] = value == "true" if value in ("true", "false") else value
-    return options
-
-
 @click.command(epilog=EPILOG, short_help="Draw a figure from a results file.")
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("kind", type=click.Choice(KINDS))
 @click.option("-o", "--output", "image", required=True, type=click.Path(dir_okay=False, path_type=Path),
               help="Image to write: .png, .svg or .pdf by its name.")  # fmt: skip
-@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", callback=_options,
+@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", callback=settings,
               help="Option of this kind of figure; see below.")  # fmt: skip
 @click.option("--size", type=click.Choice(["paper", "page", "slide"]), default="page", show_default=True,
               help="What the figure is for: one column, a page, a slide.")  # fmt: skip

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cowfast.plotting.rows import Row, by_policy, counter, estimate, mean
+from cowfast.plotting.rows import Row, by_policy, counter, mean, spread
 from cowfast.plotting.style import (
     CAUSES,
     GREY,
@@ -40,7 +40,7 @@ def copies_by_cause(ax: Axes, rows: Sequence[Row]) -> None:
     needed = [mean(group, "copies") - mean(group, "needless_copies") for group in groups.values()]
     left = stack(ax, needed, left, NEEDED)
     for place, group in enumerate(groups.values()):
-        copies = estimate(group, lambda row: counter(row, "copies"))
+        copies = spread(group, lambda row: counter(row, "copies"))
         if copies.half:
             ax.errorbar(copies.mean, place, xerr=copies.half, color=INK, capsize=2, lw=0.8)
         _mark(ax, place, copies.mean + copies.half, group)

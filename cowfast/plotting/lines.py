@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cowfast.plotting.measures import axis_label, measure
-from cowfast.plotting.rows import Row, by_policy, estimate, parameter
+from cowfast.plotting.rows import Row, by_policy, parameter, spread
 from cowfast.plotting.style import LINE_MARKERS, LINE_STYLES, compact_axis, legend_below
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def against_parameter(ax: Axes, rows: Sequence[Row], *, x: str, y: str = "needle
         points: dict[float, list[Row]] = defaultdict(list)
         for row in group:
             points[at(row)].append(row)
-        lines[tuple((place, *estimate(points[place], of.value)) for place in sorted(points))].append(policy)
+        lines[tuple((place, *spread(points[place], of.value)) for place in sorted(points))].append(policy)
     for number, (line, policies) in enumerate(lines.items()):
         places, means, halves = zip(*line, strict=True)
         drawn = ax.plot(

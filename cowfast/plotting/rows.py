@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""What figures are made of: rows ``{"policy": ..., "seed": ..., "counters": {name: int}, ...}``."""
+"""What figures are made of: rows ``{"policy": ..., "seed": ..., "counters": {name: int}, "spec": {...}}``."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Row = Mapping[str, Any]
 
 
-class Estimate(NamedTuple):
+class Spread(NamedTuple):
     """A mean over seeds and half the width of its 95 % confidence interval (0 for a single run)."""
 
     mean: float
@@ -36,34 +37,31 @@ def mean(rows: Sequence[Row], name: str) -> float:
     return sum(counter(row, name) for row in rows) / len(rows)
 
 
-def estimate(rows: Sequence[Row], value: Callable[[Row], float]) -> Estimate:
-    """Return the mean of ``value(row)`` with its 95 % interval (Student's t over the seeds)."""
-    values = [value(row) for row in rows]
-    centre = sum(values) / len(values)
-    if len(values) < 2:
-        return Estimate(centre, 0.0)
-    from scipy.stats import t
+def spread(rows: Sequence[Row], value: Callable[[Row], float]) -> Spread:
+    """Return the mean of ``value(row)`` with its 95 % interval over the seeds."""
+    from cowfast.compare.statistics import half_interval
 
-    variance = sum((each - centre) ** 2 for each in values) / (len(values) - 1)
-    return Estimate(centre, float(t.ppf(0.975, len(values) - 1)) * (variance / len(values)) ** 0.5)
+    values = [value(row) for row in rows]
+    half = half_interval(values)
+    return Spread(math.fsum(values) / len(values), 0.0 if math.isnan(half) else half)
 
 
 def parameters(row: Row) -> dict[str, Any]:
-    """Return what a row was made with, flat: ``{"machine.memory": 3000, "spec.source.parameters.zipf": 0.9, ...}``."""
-    flat: dict[str, Any] = {}
+    """Return what a row was run on, flat: ``{"machine.memory": 3000, "source.parameters.zipf": 0.9, ...}``."""
+    from cowfast.compare.statistics import flatten
 
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else str(key), inner)
-        else:
-            flat[prefix] = value
+    spec = row.get("spec", {})
+    return flatten({"source": spec.get("source") or row.get("source"), "machine": spec.get("machine")})
 
-    walk(
-        "",
-        {key: value for key, value in row.items() if key not in ("counters", "samples", "policy", "seed", "seconds")},
-    )
-    return flat
+
+def varying(rows: Sequence[Row]) -> list[str]:
+    """Return the parameters that are not the same in all rows."""
+    flats = [parameters(row) for row in rows]
+    return [
+        key
+        for key in dict.fromkeys(key for flat in flats for key in flat)
+        if len({repr(f.get(key)) for f in flats}) > 1
+    ]
 
 
 def parameter(rows: Sequence[Row], name: str) -> Callable[[Row], Any]:
@@ -76,11 +74,8 @@ def parameter(rows: Sequence[Row], name: str) -> Callable[[Row], Any]:
     flats = [parameters(row) for row in rows]
     found = [key for key in flats[0] if key == name or key.endswith(f".{name}")]
     found = [key for key in found if all(key in flat for flat in flats)]
-    varying = [key for key in found if len({repr(flat[key]) for flat in flats}) > 1]
-    # The same value is often recorded in two places (the machine, and the spec that asked for it).
-    candidates = varying or found
-    if not candidates:
-        differ = sorted({key for flat in flats for key in flat if len({repr(each.get(key)) for each in flats}) > 1})
-        raise ResultsError(f"no parameter {name!r} in these results; what varies: {', '.join(differ) or 'nothing'}")
-    chosen = candidates[0]
-    return lambda row: parameters(row)[chosen]
+    if not found:
+        raise ResultsError(
+            f"no parameter {name!r} in these results; what varies: {', '.join(varying(rows)) or 'nothing'}"
+        )
+    return lambda row: parameters(row)[found[0]]

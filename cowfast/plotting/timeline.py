@@ -23,7 +23,9 @@ def timeline(ax: Axes, rows: Sequence[Row], *, policy: str | None = None) -> Non
 
     runs = [row for row in rows if row.get("samples") and policy in (None, row["policy"])]
     if not runs:
-        raise ResultsError("no run with samples in these results; write them with: cowfast run ... --sample N")
+        raise ResultsError(
+            "no run with samples in these results; write them with: cowfast run ... --sample every=N --format json"
+        )
     samples = [{"events": 0}, *runs[0]["samples"]]
     events = [sample["events"] for sample in samples]
     in_use = [sample.get("pages_in_use", 0) for sample in samples]

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cowfast._version import __version__
+from cowfast.compare.statistics import flatten
 from cowfast.errors import CowfastError, ResultsError
+from cowfast.machine import Machine
 from cowfast.plotting import Document, read_document
 from cowfast.plotting.document import common
-from cowfast.plotting.rows import Row, by_policy, parameters
+from cowfast.plotting.rows import Row, by_policy
 from cowfast.report.sections import sections
 
 
@@ -58,7 +60,7 @@ def render(document: Document, *, baseline: str | None = None, title: str | None
 
 
 def _flat_common(records: Sequence[Any]) -> dict[str, Any]:
-    return common([parameters(record) for record in records])
+    return common([flatten(record) for record in records])
 
 
 def _facts(rows: Sequence[Row]) -> dict[str, str]:
@@ -90,13 +92,17 @@ def _policy(name: str) -> dict[str, Any]:
 
 def _commands(rows: Sequence[Row]) -> list[str]:
     """How to make these results again."""
-    names = ",".join(by_policy(rows))
     sources = {str(row.get("source", "")) for row in rows}
     if len(sources) > 1 or not any(sources):
         return []
     spec = _flat_common([row.get("spec", {}) for row in rows])
-    seeds = len({row.get("seed") for row in rows})
-    words = ["cowfast compare", sources.pop(), f"--policy {names}"]
-    words += [f"--seeds {seeds}"] if seeds > 1 else [f"--seed {rows[0].get('seed', 0)}"]
-    words += [f"--memory {spec['machine.memory']}"] if spec.get("machine.memory") else []
+    seeds = sorted({row["seed"] for row in rows})
+    words = ["cowfast compare", sources.pop(), f"--policy {','.join(by_policy(rows))}", f"--seed {seeds[0]}"]
+    words += [f"--seeds {len(seeds)}"] if len(seeds) > 1 else []
+    chosen = {key.removeprefix("source.parameters."): value for key, value in spec.items() if ".parameters." in key}
+    words += [f"--set {key}={value}" for key, value in chosen.items() if isinstance(value, int | float | str)]
+    defaults = Machine().to_dict()
+    machine = {key.removeprefix("machine."): value for key, value in spec.items() if key.startswith("machine.")}
+    words += [f"--memory {memory}"] if (memory := machine.pop("memory", 0)) else []
+    words += [f"--machine {key}={value}".lower() for key, value in machine.items() if defaults.get(key) != value]
     return [" ".join(words)]

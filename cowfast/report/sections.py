@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from cowfast.compare import conditions
 from cowfast.plotting import Document
-from cowfast.plotting.measures import axis_label
-from cowfast.plotting.rows import Row, by_policy, parameters
+from cowfast.plotting.rows import by_policy, parameters, varying
 from cowfast.report.inline import inline_svg
 from cowfast.report.table import Table, paired_table
 
 #: A sweep shows each of its points as a table of its own up to so many; beyond, its figures say it.
 POINTS_SHOWN = 12
 MAPS_SHOWN = 6
-#: What tells two policies or two seeds apart, not two points of a sweep.
-_NOT_A_POINT = ("policy", "seed", "spec.policy", "spec.policy_hash", "spec.seed", "spec_hash", "id", "seconds", "error")
 
 
 class Figure(NamedTuple):
@@ -34,37 +31,16 @@ class Section(NamedTuple):
     figures: list[Figure]
 
 
-def points(rows: Sequence[Row]) -> dict[tuple[tuple[str, Any], ...], list[Row]]:
-    """Return the runs by what they have apart from policy and seed: the parameters that vary, with their values."""
-    flats = [
-        {
-            key: value
-            for key, value in parameters(row).items()
-            if key not in _NOT_A_POINT and not key.startswith("provenance")
-        }
-        for row in rows
-    ]
-    keys = dict.fromkeys(key for flat in flats for key in flat)
-    varying = [key for key in keys if len({repr(flat.get(key)) for flat in flats}) > 1]
-    found: dict[tuple[tuple[str, Any], ...], list[Row]] = {}
-    for row, flat in zip(rows, flats, strict=True):
-        found.setdefault(tuple((key, flat.get(key)) for key in varying), []).append(row)
-    return found
-
-
 def sections(document: Document, baseline: str | None) -> list[Section]:
     """Return the parts of the report that hold results."""
-    groups = points(document.rows)
-    if len(groups) == 1:
-        return [Section("Policies on the same events", paired_table(document.rows, baseline), _figures(document))]
-    parts = [Section("The sweep", None, _sweep_figures(document, [key for key, _ in next(iter(groups))]))]
-    for point, rows in list(groups.items())[:POINTS_SHOWN]:
-        title = ", ".join(f"{axis_label(key)} {value}" for key, value in point)
-        parts.append(Section(title, paired_table(rows, baseline), []))
-    if len(groups) > POINTS_SHOWN:
-        parts.append(
-            Section(f"… and {len(groups) - POINTS_SHOWN} more points, in the figures and in the results file", None, [])
-        )
+    found = conditions(document.rows)
+    if len(found) == 1:
+        return [Section("Policies on the same events", paired_table(found[0], baseline), _figures(document))]
+    parts = [Section("The sweep", None, _sweep_figures(document))]
+    parts += [Section(point.label, paired_table(point, baseline), []) for point in found[:POINTS_SHOWN]]
+    if len(found) > POINTS_SHOWN:
+        more = f"{len(found) - POINTS_SHOWN} more points are in the figures and in the results file"
+        parts.append(Section(more, None, []))
     return parts
 
 
@@ -84,23 +60,22 @@ def _figures(document: Document) -> list[Figure]:
     return figures
 
 
-def _sweep_figures(document: Document, varying: list[str]) -> list[Figure]:
-    numeric = [
-        key for key in varying if all(isinstance(parameters(row).get(key), int | float) for row in document.rows)
-    ]
-    if len(varying) == 1 and numeric:
+def _sweep_figures(document: Document) -> list[Figure]:
+    axes = varying(document.rows)
+    numeric = all(isinstance(parameters(row).get(axes[0]), int | float) for row in document.rows)
+    if len(axes) == 1 and numeric:
         return [
-            Figure(caption, inline_svg("lines", document, measure, x=varying[0], y=measure))
+            Figure(caption, inline_svg("lines", document, measure, x=axes[0], y=measure))
             for measure, caption in (
                 ("needless_share", "Needless share of copies: mean over seeds, 95 % interval."),
                 ("copies", "Copies: mean over seeds, 95 % interval."),
             )
         ]
-    if len(varying) == 2:
+    if len(axes) == 2:
         return [
             Figure(
                 f"{policy}: needless share of copies, mean over seeds.",
-                inline_svg("map", document, f"map{number}", x=varying[0], y=varying[1], policy=policy),
+                inline_svg("map", document, f"map{number}", x=axes[0], y=axes[1], policy=policy),
             )
             for number, policy in enumerate(list(by_policy(document.rows))[:MAPS_SHOWN])
         ]

@@ -111,7 +111,7 @@ def test_policies_with_equal_lines_share_one():
 
 def test_map_names_what_varies():
     content, _ = document("map")
-    with pytest.raises(ResultsError, match=r"what varies: spec\.machine\.memory, spec\.source\.children"):
+    with pytest.raises(ResultsError, match=r"what varies: source\.children, machine\.memory"):
         figure("map", content, x="zipf", y="children", policy="linux-5.16")
     with pytest.raises(ResultsError, match="say which: policy="):
         figure("map", content, x="memory", y="children")

@@ -64,7 +64,7 @@ def test_loads_from_disk_without_a_request_or_a_complaint(page, report):
 
 def test_click_on_a_heading_sorts(page):
     assert column(page) == list(COPIES)
-    head = page.locator("table.sortable").first.locator("thead button", has_text="copies")
+    head = page.locator("table.sortable").first.locator("thead button", has_text="pages copied")
     head.click()
     assert column(page) == ["linux-5.16", "linux-5.10", "sole-owner"]
     head.click()
