@@ -10,6 +10,9 @@ import msgspec
 
 from cowfast.compare import Table
 
+#: A file or a pipe has no edge to wrap at.
+_NO_EDGE = 10_000
+
 
 def print_table(table: Table, format: str = "table") -> None:
     """Print a table for the terminal, or as ``csv``, ``markdown`` or ``latex``."""
@@ -47,13 +50,13 @@ def _terminal(table: Table) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _NO_EDGE
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         drawn.add_column(column.heading, justify=column.align, no_wrap=column.align == "right", overflow="fold")
     for row in table.rows:
         drawn.add_row(*map(Text, row))
-    if not console.is_terminal:  # a file or a pipe has no edge to wrap at
-        console.width = max(console.width, console.measure(drawn).maximum + 2)
     if table.title:
         console.print(Text(table.title, "bold"), soft_wrap=True)
     console.print(drawn)

@@ -14,7 +14,7 @@ from cowfast.compare.words import check_metrics, comparison_table
 from cowfast.errors import SpecError
 from cowfast.executors import usable_cpus
 from cowfast.policy import Policy, policy_names
-from cowfast.simulate import Progress, Result, resolve_policy, resolve_source, simulate_policies
+from cowfast.simulate import Progress, Result, resolve_policy, resolve_source, simulate_policies, unlike_namesakes
 
 if TYPE_CHECKING:
     import os
@@ -118,7 +118,10 @@ def choose_policies(policies: str | Sequence[str | os.PathLike[str] | Policy]) -
     """Return the policies meant, each once, in the order given; "all" means the built-in ones."""
     listed = policies.split(",") if isinstance(policies, str) else policies
     names = [name for each in listed for name in (policy_names() if each == "all" else [each])]
-    return list({policy.name: policy for policy in map(resolve_policy, names)}.values())
+    named: dict[str, Policy] = {}
+    for name in names:
+        unlike_namesakes(resolve_policy(name), named)
+    return list(named.values())
 
 
 def choose_baseline(baseline: str | None, names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ The two engines never meet; this package picks one, feeds it chunks of events an
 
 from cowfast.simulate.result import Result, spec_hash
 from cowfast.simulate.run import Progress, Stopped, run_spec, simulate, simulate_policies
-from cowfast.simulate.setup import machine_for, resolve_policy
+from cowfast.simulate.setup import machine_for, resolve_policy, unlike_namesakes
 from cowfast.simulate.simulator import Simulator
 from cowfast.simulate.source import ArraySource, resolve_source, source_from_spec
 
@@ -25,4 +25,5 @@ __all__ = [
     "simulate_policies",
     "source_from_spec",
     "spec_hash",
+    "unlike_namesakes",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from cowfast.errors import CowfastError, EventError, SpecError
 from cowfast.simulate.result import Result, provenance, spec_hash
 from cowfast.simulate.samples import Sampler
-from cowfast.simulate.setup import machine_for, resolve_policy
+from cowfast.simulate.setup import is_built_in, machine_for, resolve_policy
 from cowfast.simulate.simulator import Simulator
 from cowfast.simulate.source import CHUNK, resolve_source
 
@@ -155,6 +155,8 @@ class _Run:
         origin = provenance(simulator.engine_name)
         origin["started"] = self.started.isoformat(timespec="seconds")
         origin["elapsed"] = round(time.perf_counter() - self._clock, 6)
+        if not is_built_in(policy):
+            origin["policy"] = policy.to_dict()
         if (path := getattr(self.source, "path", None)) is not None:
             origin["path"] = str(path)
         return Result(

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cowfast.errors import MachineError
+from cowfast.errors import MachineError, SpecError
 from cowfast.machine import Machine
-from cowfast.policy import Policy, load_policy
+from cowfast.policy import Policy, load_policy, policy_names
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +22,18 @@ _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 def resolve_policy(policy: str | os.PathLike[str] | Policy) -> Policy:
     """Return the policy itself, the built-in one of that name, or the one in that file."""
     return policy if isinstance(policy, Policy) else load_policy(policy)
+
+
+def unlike_namesakes(policy: Policy, others: dict[str, Policy]) -> Policy:
+    """Return the policy and enter it under its name; a different one of that name is refused, for rows go by name."""
+    if others.setdefault(policy.name, policy).hash != policy.hash:
+        raise SpecError(f"two different policies are called {policy.name!r}; give the one in your file another name")
+    return policy
+
+
+def is_built_in(policy: Policy) -> bool:
+    """Whether the name alone says what the policy does."""
+    return policy.name in policy_names() and load_policy(policy.name).hash == policy.hash
 
 
 def machine_for(

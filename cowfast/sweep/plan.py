@@ -13,7 +13,7 @@ import msgspec
 from cowfast._version import __version__
 from cowfast.errors import SpecError
 from cowfast.machine import Machine
-from cowfast.simulate import machine_for, resolve_policy, resolve_source, run_spec, spec_hash
+from cowfast.simulate import machine_for, resolve_policy, resolve_source, run_spec, spec_hash, unlike_namesakes
 from cowfast.sweep.spec import SweepSpec, load_spec, nearest
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def plan_sweep(spec: str | os.PathLike[str] | Mapping[str, Any] | SweepSpec, max
     for point in spec.points():
         source, machine, policy, seed = maker.parts(point)
         key = (maker.name(source, machine), seed)
-        policies = streams.setdefault(key, (source, machine, {}))[2]
-        policies[policy.hash] = policy
+        streams.setdefault(key, (source, machine, {}))[2][policy.name] = policy
     tasks = []
     for (_, seed), (source, machine, policies) in streams.items():
         for shared in _groups(list(policies.values()), SHARED):
@@ -104,6 +103,7 @@ class _Maker:
         self._known: dict[str, list[str]] = {}
         self._machines: dict[str, Machine] = {}
         self._policies: dict[str, Policy] = {}
+        self._named: dict[str, Policy] = {}
         self._names: dict[tuple[int, int], str] = {}
 
     def parts(self, point: Mapping[str, Any]) -> tuple[EventSource, Machine, Policy, int]:
@@ -120,7 +120,8 @@ class _Maker:
         source = _cached(self._sources, [name, parameters], lambda: resolve_source(name, parameters))
         key_of_machine = [name, parameters, fields, memory]
         machine = _cached(self._machines, key_of_machine, lambda: machine_for(source, fields, memory))
-        return source, machine, _cached(self._policies, policy, lambda: resolve_policy(policy)), seed
+        loaded = _cached(self._policies, policy, lambda: resolve_policy(policy))
+        return source, machine, unlike_namesakes(loaded, self._named), seed
 
     def name(self, source: EventSource, machine: Machine) -> str:
         """Return what tells one pair of source and machine from another."""

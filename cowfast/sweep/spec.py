@@ -46,7 +46,7 @@ class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
                 varied[name] = value
         axes = [[{name: value} for value in _values(name, given)] for name, given in varied.items()]
         axes += [_in_step(zipped) for zipped in zips]
-        twice = [name for axis in axes for name in axis[0]]
+        twice = [name for axis in axes for setting in axis[:1] for name in setting]
         if len(set(twice)) < len(twice):
             repeated = sorted({name for name in twice if twice.count(name) > 1})
             raise SpecError(f"{', '.join(repeated)} varies in two places; keep one")
