@@ -4,14 +4,15 @@
 from importlib.util import find_spec
 
 import click
-from _page import emit
 
+from _page import emit
 from cowfast.cli import COMMANDS, root
 
 HEAD = """\
 # Command line
 
-What `cowfast COMMAND --help` prints. Results go to stdout, progress and errors to stderr; every printing command takes `--format table|json|csv`.
+What `cowfast COMMAND --help` prints. Results go to stdout, progress and errors to stderr; every printing command takes
+`--format table|json|csv`.
 """
 
 
