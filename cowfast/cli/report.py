@@ -19,7 +19,7 @@ Examples
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", "page", required=True, type=click.Path(dir_okay=False, path_type=Path),
               help="HTML file to write.")  # fmt: skip
-@click.option("--baseline", metavar="POLICY", help="Policy the others are compared with [default: the first].")
+@click.option("--baseline", metavar="POLICY", help="Policy the others are compared with [default: linux-5.16].")
 @click.option("--title", help="Title of the page [default: what was run].")
 def report(results: Path, page: Path, baseline: str | None, title: str | None) -> None:
     """Write a page about RESULTS that needs no network and no other file: table, figures, policies, provenance."""

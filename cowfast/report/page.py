@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cowfast._version import __version__
+from cowfast.compare.run import choose_baseline
 from cowfast.compare.statistics import flatten
 from cowfast.errors import CowfastError, ResultsError
 from cowfast.machine import Machine
@@ -23,8 +24,8 @@ def write_report(
 ) -> None:
     """Write a self-contained HTML page about a results file.
 
-    ``baseline`` is the policy the others are compared with (default: the first). Raises ``ResultsError`` if the file
-    has no results, or no runs of the baseline.
+    ``baseline`` is the policy the others are compared with (default: as ``cowfast compare``). Raises ``ResultsError`` if
+    the file has no results, ``SpecError`` if the baseline is not among them.
     """
     Path(page).write_text(render(read_document(results), baseline=baseline, title=title), encoding="utf-8")
 
@@ -38,8 +39,7 @@ def render(document: Document, *, baseline: str | None = None, title: str | None
     if not document.rows:
         raise ResultsError("a report needs results of cowfast run, compare or sweep; this file has none")
     names = list(by_policy(document.rows))
-    if baseline is not None and baseline not in names:
-        raise ResultsError(f"no runs of {baseline!r} to compare with; there are {', '.join(names)}")
+    base = choose_baseline(baseline, names)
     here = resources.files(__package__)
     template = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -50,7 +50,7 @@ def render(document: Document, *, baseline: str | None = None, title: str | None
         style=(here / "page.css").read_text(encoding="utf-8"),
         script=(here / "page.js").read_text(encoding="utf-8"),
         facts=_facts(document.rows),
-        sections=sections(document, baseline),
+        sections=sections(document, base),
         failed=document.failed,
         policies=[_policy(name) for name in names],
         provenance=_flat_common([row.get("provenance", {}) for row in document.rows]),

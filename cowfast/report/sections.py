@@ -31,7 +31,7 @@ class Section(NamedTuple):
     figures: list[Figure]
 
 
-def sections(document: Document, baseline: str | None) -> list[Section]:
+def sections(document: Document, baseline: str) -> list[Section]:
     """Return the parts of the report that hold results."""
     found = conditions(document.rows)
     if len(found) == 1:

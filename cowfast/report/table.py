@@ -36,8 +36,8 @@ class Table(NamedTuple):
     baseline: str
 
 
-def paired_table(condition: Condition, baseline: str | None = None) -> Table:
-    """Compare policies pair by pair of equal seeds with ``baseline`` (default: the first).
+def paired_table(condition: Condition, baseline: str) -> Table:
+    """Compare policies pair by pair of equal seeds with ``baseline`` (a point without it: the first).
 
     Columns in which every run has 0 are left out.
     """

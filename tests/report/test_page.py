@@ -6,7 +6,7 @@ import re
 import pytest
 
 from cowfast.compare import conditions
-from cowfast.errors import ResultsError
+from cowfast.errors import ResultsError, SpecError
 from cowfast.plotting import Document
 from cowfast.report import render
 from cowfast.report.table import paired_table
@@ -51,7 +51,7 @@ def test_names_from_results_are_text_not_markup():
 
 
 def test_pairs_are_of_equal_seeds():
-    table = paired_table(*conditions(ROWS))
+    table = paired_table(*conditions(ROWS), "linux-5.16")
     copies = {line.policy: line.cells[0] for line in table.lines}
     assert table.baseline == "linux-5.16"
     assert copies["linux-5.16"].shown == "202"
@@ -63,13 +63,13 @@ def test_pairs_are_of_equal_seeds():
 def test_baseline_can_be_chosen():
     changes = [line.cells[0].change for line in paired_table(*conditions(ROWS), "linux-6.18").lines]
     assert changes == ["× 2.02 ± 0.02", ""]
-    with pytest.raises(ResultsError, match=r"no runs of 'linux-9.9' to compare with; there are linux-5.16, linux-6.18"):
+    with pytest.raises(SpecError, match=r"'linux-9.9' is not among the policies compared: linux-5.16, linux-6.18"):
         render(Document(ROWS), baseline="linux-9.9")
 
 
 def test_leaks_and_broken_pins_are_alarms():
     rows = [row("linux-5.16", 1, 10), row("mine", 1, 5, missed_copies=2, broken_pins=0)]
-    table = paired_table(*conditions(rows))
+    table = paired_table(*conditions(rows), "linux-5.16")
     assert [name for name, *_ in table.columns] == ["copies", "needless_copies", "missed_copies", "swap_cache_adds"]
     assert [cell.alarm for cell in table.lines[1].cells] == [False, False, True, False]
 
