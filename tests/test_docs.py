@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""The examples of the documentation run: Python blocks, and console lines that begin with ``$ cowfast``.
+
+A page is run from the top in an empty directory, so that an example may use what one above it wrote.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("tutorial", "formats", "thread"))]
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def examples(text: str) -> list[tuple[str, str]]:
+    """Return (language, source) of everything on a page that a reader is told to run."""
+    found = []
+    for language, body in BLOCK.findall(text):
+        if language == "python":
+            found.append((language, body))
+            continue
+        commands = re.findall(r"^\$ ((?:.*\\\n)*.*)", body, re.MULTILINE)
+        found += [("console", each.partition("   #")[0]) for each in commands if each.startswith("cowfast ")]
+    return found
+
+
+def test_examples_are_found():
+    text = "```python\nx = 1\n```\n```console\n$ make demo\n$ cowfast run \\\n  mine   # why\nout\n```\n```toml\na = 1\n```\n"
+    assert examples(text) == [("python", "x = 1\n"), ("console", "cowfast run \\\n  mine")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [path for path in PAGES if path.exists()], ids=lambda path: path.stem)
+def test_examples_run(page: Path, tmp_path: Path):
+    # Where a page says `cowfast`, this installation is meant; traces of the repository are at hand as on the page.
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "100",
+    }
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "data").symlink_to(ROOT / "tests" / "data")
+    for language, source in examples(page.read_text()):
+        command = [sys.executable, "-c", source] if language == "python" else ["bash", "-euc", source]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{page.name}: {shlex.join(command)}\n{done.stdout}{done.stderr}"
