@@ -86,12 +86,15 @@ cdef class Generator:
     cdef held_t *held
     cdef void *bulk
     cdef void *zipf
-    cdef uint32_t threads, references, slice_, current, slice_left
+    cdef uint32_t threads, references, turn, current
+    cdef bint begun
+    cdef uint64_t left              # events until the next thread's turn
     cdef uint64_t key
     cdef readonly uint64_t index    # events made so far
     cdef readonly uint64_t limit    # events at most
 
     cdef size_t chunk(self, event_t *out, size_t n) noexcept nogil
+    cdef bint _next_thread(self) noexcept nogil
     cdef size_t _run(self, thread_t *t, event_t *out, size_t n) noexcept nogil
     cdef size_t _mix(self, thread_t *t, const step_t *s, event_t *out, size_t n) noexcept nogil
     cdef void _one(self, thread_t *t, const step_t *s, event_t *e, uint64_t at) noexcept nogil

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +44,6 @@ class Generator:
         references: int,
         key: int,
         limit: int,
-        slice: int = ...,
+        turn: int = ...,
     ) -> None: ...
     def fill(self, out: np.ndarray) -> int: ...

@@ -11,12 +11,13 @@ held. Every random choice is a function of the key and the event's index, so chu
 Bulk mixes (lines that share pids, pages and distribution) come 512 events at a time from the vectorised
 loops of ``_draws.h``; other events one by one.
 """
+from libc.stdint cimport UINT64_MAX
 from libc.string cimport memset
 
 import numpy as np
 
 from cowfast._layout cimport (
-    DISCARD, DRAIN, EXIT, FORK, GET, LOCK, PAGEOUT, PIN, PREFETCH, PROTECT, PUT, READ, MERGE, UNLOCK, UNPIN, WRITE,
+    DISCARD, EXIT, FORK, GET, LOCK, PAGEOUT, PIN, PREFETCH, PROTECT, PUT, READ, MERGE, UNLOCK, UNPIN, WRITE,
 )
 
 
@@ -66,13 +67,13 @@ cdef class Generator:
     """The events of a program, in order.
 
     Parameters: ``steps`` (STEP), ``lines`` (LINE), ``parts``: (first step, one past the last, weight) of
-    programs that run at the same time, ``slice`` events of one after each other; ``zipfs``: (n, s, spread)
-    for each distribution; ``bulks``: (first line, last line) of each bulk mix; ``references``: how many
-    reference numbers there are; ``key``: 64 bits that choose the stream; ``limit``: events at most.
+    programs that take turns of ``turn`` events, a first one of weight 0 before the others; ``zipfs``:
+    (n, s, spread) of each distribution; ``bulks``: (first line, last line) of each bulk mix; ``references``:
+    how many reference numbers there are; ``key``: 64 bits that choose the stream; ``limit``: events at most.
     """
 
     def __init__(self, steps, lines, parts, zipfs, bulks, uint32_t references, uint64_t key, uint64_t limit,
-                 uint32_t slice=64):
+                 uint32_t turn=64):
         cdef const step_t[::1] step_view = steps
         cdef const line_t[::1] line_view = lines
         cdef size_t i, j
@@ -94,7 +95,7 @@ cdef class Generator:
         self.cursor, self.held = &cursor_view[0], <held_t *>&held_view[0, 0]
         self.bulk, self.zipf = &bulk_view[0], &zipf_view[0]
         self.threads, self.references = len(parts), references
-        self.key, self.limit, self.slice_ = key, limit, slice
+        self.key, self.limit, self.turn = key, limit, turn
         for i, (first, end, weight) in enumerate(parts):
             self.thread[i].step, self.thread[i].end, self.thread[i].weight = first, end, weight
         for i, (n, s, multiplier) in enumerate(zipfs):
@@ -124,38 +125,43 @@ cdef class Generator:
         return n
 
     cdef size_t chunk(self, event_t *out, size_t n) noexcept nogil:
-        cdef size_t done = 0, got
-        cdef uint64_t weight
-        cdef uint32_t i
+        cdef size_t done = 0, want, got
         if n > self.limit - self.index:
             n = self.limit - self.index
         while done < n:
-            if self.threads > 1 and self.slice_left == 0:  # whose turn: by weight, of those that have not ended
-                weight = 0
-                for i in range(self.threads):
-                    weight += self.thread[i].weight
-                if weight == 0:
-                    break
-                weight = draw(~self.key, self.index) % weight
-                self.current = 0
-                while weight >= self.thread[self.current].weight:
-                    weight -= self.thread[self.current].weight
-                    self.current += 1
-                self.slice_left = self.slice_
-            got = n - done
-            if self.threads > 1 and got > self.slice_left:
-                got = self.slice_left
-            i = got
-            got = self._run(self.thread + self.current, out + done, got)
+            if self.left == 0 and not self._next_thread():
+                break
+            want = n - done
+            if want > self.left:
+                want = self.left
+            got = self._run(self.thread + self.current, out + done, want)
             done += got
-            if self.threads > 1:
-                self.slice_left -= got
-            if got < i:
+            self.left -= got
+            if got < want:  # it has ended
                 self.thread[self.current].weight = 0
-                self.slice_left = 0
-                if self.threads == 1:
-                    break
+                self.left = 0
         return done
+
+    cdef bint _next_thread(self) noexcept nogil:
+        """Choose who makes the next events: by weight, of those that have not ended; False if all have."""
+        cdef uint64_t weight = 0
+        cdef uint32_t i
+        if not self.begun:
+            self.begun = True
+            if self.threads == 1 or self.thread[0].weight == 0:
+                self.current, self.left = 0, UINT64_MAX
+                return True
+        for i in range(self.threads):
+            weight += self.thread[i].weight
+        if weight == 0:
+            return False
+        weight = draw(~self.key, self.index) % weight
+        self.current = 0
+        while weight >= self.thread[self.current].weight:
+            weight -= self.thread[self.current].weight
+            self.current += 1
+        self.left = self.turn
+        return True
 
     cdef void _enter(self, thread_t *t) noexcept nogil:
         """Begin the step that the thread has come to; passes over loops, which make no event."""

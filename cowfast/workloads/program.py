@@ -128,7 +128,7 @@ class Program:
     pages: int
     references: int = 0
     footprint: int | None = None
-    steps: list[tuple[int, int, int, int, int, int, int, int]] = field(default_factory=list)
+    steps: list[tuple[int, int, int, int, int, int, int]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     open_loops: int = 0
 
@@ -145,7 +145,7 @@ class Program:
         self.lines += chosen
         who = chosen[0].pid
         every = fork_every if who.count > 1 else 0
-        self.steps.append((n or 0, first, len(self.lines), every, who.first, who.count, StepKind.MIX, 0))
+        self.steps.append((n or 0, first, len(self.lines), every, who.first, who.count, StepKind.MIX))
 
     def do(self, op: str, *, pid: int | Pick = 0, page: int | Pick = 0, arg: int | Pick = 0, flags: str = "") -> None:
         """Add a single event."""
@@ -155,7 +155,7 @@ class Program:
     def loop(self, n: int | None = None) -> Iterator[None]:
         """Repeat the steps in the block ``n`` times (None: without end)."""
         start = len(self.steps)
-        self.steps.append((0, 0, 0, 0, 0, 0, StepKind.LOOP, 0))
+        self.steps.append((0, 0, 0, 0, 0, 0, StepKind.LOOP))
         self.open_loops += 1
         if self.open_loops > MAX_DEPTH:
             raise ValueError(f"more than {MAX_DEPTH} loops inside one another")
@@ -164,21 +164,41 @@ class Program:
         if len(self.steps) == start + 1 or n == 0:
             del self.steps[start:]
             return
-        self.steps.append((0, start, 0, 0, 0, 0, StepKind.END, 0))
-        self.steps[start] = (n or 0, 0, len(self.steps) - 1, 0, 0, 0, StepKind.LOOP, 0)
+        self.steps.append((0, start, 0, 0, 0, 0, StepKind.END))
+        self.steps[start] = (n or 0, 0, len(self.steps) - 1, 0, 0, 0, StepKind.LOOP)
+
+    def length(self) -> int | None:
+        """Return how many events the program makes, None if without end."""
+        sums, times = [0], [1]
+        for n, *_, kind in self.steps:
+            if kind == StepKind.LOOP:
+                sums.append(0)
+                times.append(n)
+            if kind != StepKind.END and n == 0:
+                return None
+            if kind == StepKind.MIX:
+                sums[-1] += n
+            elif kind == StepKind.END:
+                inner = sums.pop() * times.pop()
+                sums[-1] += inner
+        return sums[0]
 
     def moved(self, pid: int, reference: int) -> Program:
-        """Return the same program for other process and reference numbers."""
+        """Return the same program with other process and reference numbers, counted from these on."""
 
-        def shift(pick: Pick, by: int) -> Pick:
-            return replace(pick, first=pick.first + by)
+        def move(it: Line) -> Line:
+            by = pid if it.op in _ARG_IS_PID else reference if it.op in _ARG_IS_REFERENCE else 0
+            who, what = replace(it.pid, first=it.pid.first + pid), replace(it.arg, first=it.arg.first + by)
+            return replace(it, pid=who, arg=what)
 
-        def move(each: Line) -> Line:
-            by = pid if each.op in _ARG_IS_PID else reference if each.op in _ARG_IS_REFERENCE else 0
-            return replace(each, pid=shift(each.pid, pid), arg=shift(each.arg, by))
-
-        steps = [(*step[:4], step[4] + pid, *step[5:]) for step in self.steps]
-        return replace(self, steps=steps, lines=[move(each) for each in self.lines])
+        return Program(
+            self.processes + pid,
+            self.pages,
+            self.references + reference,
+            self.processes * self.pages if self.footprint is None else self.footprint,
+            [(*step[:4], step[4] + pid, *step[5:]) for step in self.steps],
+            [move(each) for each in self.lines],
+        )
 
 
 _ARG_IS_PID = {Op.FORK, Op.MERGE}
@@ -198,13 +218,15 @@ class Compiled:
 
 def compile_programs(programs: list[Program], weights: list[int]) -> Compiled:
     """Lower programs to records; programs must not share pids or references."""
-    steps, lines, parts = [], [], []
+    steps: list[tuple[int, ...]] = []
+    lines: list[list[int]] = []
+    parts: list[tuple[int, int, int]] = []
     zipfs: dict[tuple[int, float, int], int] = {}
     bulks: list[tuple[int, int]] = []
     for program, weight in zip(programs, weights, strict=True):
         step0, line0 = len(steps), len(lines)
         lines += [_record(each, zipfs) for each in program.lines]
-        for n, first, last, every, fork_pid, fork_pids, kind, _ in program.steps:
+        for n, first, last, every, fork_pid, fork_pids, kind in program.steps:
             base, bulk = step0, 0
             if kind == StepKind.MIX:
                 base, chosen = line0, program.lines[first:last]
@@ -214,9 +236,7 @@ def compile_programs(programs: list[Program], weights: list[int]) -> Compiled:
                     bulk = len(bulks)
             steps.append((n, base + first, base + last, every, fork_pid, fork_pids, kind, 0, bulk))
         parts.append((step0, len(steps), weight))
-    return Compiled(
-        np.array(steps, STEP), np.array([tuple(each) for each in lines], LINE), parts, list(zipfs), bulks
-    )
+    return Compiled(np.array(steps, STEP), np.array([tuple(each) for each in lines], LINE), parts, list(zipfs), bulks)
 
 
 def _record(each: Line, zipfs: dict[tuple[int, float, int], int]) -> list[int]:

@@ -18,6 +18,7 @@ from msgspec import Meta
 from cowfast._layout import EVENT
 from cowfast.errors import WorkloadError
 from cowfast.workloads._generate import Generator
+from cowfast.workloads.fitted import find_preset
 from cowfast.workloads.program import Program, compile_programs
 
 #: Raised whenever the events of any workload change for the same seed and parameters; part of every result row.
@@ -83,7 +84,8 @@ def workload_names() -> tuple[str, ...]:
 
 
 class Workload:
-    """An ``EventSource``: the events of one or more programs that run at the same time."""
+    """An ``EventSource``: the events of programs that take turns by their weights (one more than weights: the first
+    runs before the others)."""
 
     semantics = "access"
 
@@ -101,10 +103,11 @@ class Workload:
         self.processes = max(each.processes for each in programs)
         self.space = max(each.pages for each in programs)
         self.references = max(each.references for each in programs)
-        self.footprint = sum(
+        self.footprint: int | None = sum(
             each.processes * each.pages if each.footprint is None else each.footprint for each in programs
         )
-        self._compiled = compile_programs(programs, weights or [1] * len(programs))
+        chances = weights or [1]
+        self._compiled = compile_programs(programs, [0] * (len(programs) - len(chances)) + chances)
         self._spec = spec
 
     def spec(self) -> dict[str, Any]:
@@ -138,21 +141,37 @@ class Workload:
         return f"<{self.name}: {length}, {self.processes} processes, {self.space:,} pages each>"
 
 
-def workload(name: str, **parameters: Any) -> Workload:
-    """Return the built-in workload ``name``; parameters left out have their defaults.
+def workload(name: str, *, preset: str | None = None, **parameters: Any) -> Workload:
+    """Return the built-in workload ``name``; parameters left out are those of the preset, else the defaults.
 
-    ``events`` is the length of the stream (default 1,000,000).  Raises WorkloadError for an unknown name, an
-    unknown parameter (with the nearest one) or a value out of range.
+    ``events`` is the length of the stream (default: all, or 1,000,000 of a workload without end).  Raises
+    WorkloadError for an unknown name, preset or parameter (with the nearest one) or a value out of range.
     """
-    if name not in _kinds:
-        raise WorkloadError(f"unknown workload {name!r}: {_nearest(name, workload_names())}")
-    kind = _kinds[name]
+    kind = find_kind(name)
     given = {key.replace("-", "_"): _plain(value) for key, value in parameters.items()}
-    events = _convert(given.pop("events", EVENTS), Count, f"{name}: events")
-    settings = convert_parameters(kind, given)
+    events = given.pop("events", None)
+    settings = convert_parameters(kind, (find_preset(name, preset).parameters if preset else {}) | given)
     program = kind.function(**settings)
-    spec = {"workload": name, "parameters": {"events": events, **settings}}
-    return Workload(name, [program], events=events, spec=spec)
+    length = stream_length([program], events)
+    spec = {"workload": name, "parameters": {"events": length, **settings}}
+    return Workload(name, [program], events=length, spec=spec)
+
+
+def find_kind(name: str) -> Kind:
+    """Return the built-in workload of that name; raises WorkloadError."""
+    if name not in _kinds:
+        raise WorkloadError(f"unknown workload {name!r}: {nearest(name, workload_names())}")
+    return _kinds[name]
+
+
+def stream_length(programs: list[Program], events: Any) -> int:
+    """Return how many events the programs make, at most ``events`` (None: no bound, but some where there is no end)."""
+    lengths = [each.length() for each in programs]
+    total = None if None in lengths else sum(each or 0 for each in lengths)
+    if events is None:
+        return EVENTS if total is None else total
+    asked = convert(events, Count, "events")
+    return asked if total is None else min(asked, total)
 
 
 def convert_parameters(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,12 +179,13 @@ def convert_parameters(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
     known = kind.defaults()
     for key in given:
         if key not in known:
-            raise WorkloadError(f"{kind.name} has no parameter {key!r}: {_nearest(key, ['events', *known])}")
+            raise WorkloadError(f"{kind.name} has no parameter {key!r}: {nearest(key, ['events', *known])}")
     hints = {each.name: each.type for each in msgspec.structs.fields(kind.parameters)}
-    return known | {key: _convert(value, hints[key], f"{kind.name}: {key}") for key, value in given.items()}
+    return known | {key: convert(value, hints[key], f"{kind.name}: {key}") for key, value in given.items()}
 
 
-def _convert(value: Any, kind: Any, where: str) -> Any:
+def convert(value: Any, kind: Any, where: str) -> Any:
+    """Return ``value`` as the annotated type ``kind``; raises WorkloadError that begins with ``where``."""
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -177,7 +197,9 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _nearest(word: str, known: typing.Iterable[str]) -> str:
+def nearest(word: str, known: typing.Iterable[str]) -> str:
+    """Return what to write instead of ``word``: the nearest known one, or all of them."""
+    known = list(known)
     near = difflib.get_close_matches(word.replace("-", "_"), [each.replace("-", "_") for each in known], 1, 0.5)
     original = {each.replace("-", "_"): each for each in known}
     return f"did you mean {original[near[0]]!r}?" if near else f"known are {', '.join(known)}"

@@ -38,8 +38,9 @@ def random_mix(
     """Independent random events over equal processes: what no cache, no phase and no locality can excuse.
 
     Process 0 writes all pages, the others are forked from one another (p from p / 2), then every event is drawn
-    alone: who, what, where.  Weights are relative to their sum.  `get`, `pin` and `lock` events take a random
-    reference number if it is free and release it if not, so about half of the numbers are held.
+    alone: who, what, where; but now and then a random process exits and is forked again from another one.
+    Weights are relative to their sum.  `get`, `pin` and `lock` events take a random reference number if it is free
+    and release it if not, so about half of the numbers are held.
 
     Parameters:
         processes: processes, all alive but for the moment between an exit and its fork
@@ -59,7 +60,7 @@ def random_mix(
         reclaim: weight of direct reclaim of 32 pages
         pinwrite: weight of device writes through a held pin
         references: reference numbers, a third each for get and look, pin, lock
-        fork_weight: ptes copied by fork per event: a random process exits and is forked from another every pages / fork_weight events; 0 = never
+        fork_weight: ptes copied by fork per event: an exit and a fork every pages / fork_weight events; 0 = never
         zipf_s: exponent of the Zipf distribution over the pages, 0 = uniform
     """
     program = Program(processes, pages, references)
