@@ -89,6 +89,10 @@ def resolve_source(
 
 def source_from_spec(spec: Mapping[str, Any], path: str | os.PathLike[str] | None = None) -> EventSource:
     """Return the source that wrote ``spec`` (``EventSource.spec()``); ``path`` is where its file is, if it has one."""
+    if spec.get("workload") == "file":
+        from cowfast.workloads import workload_from_definition
+
+        return _same(workload_from_definition(spec["parameters"]["definition"]), spec)
     if "workload" in spec:
         from cowfast.workloads import workload
 
