@@ -111,9 +111,12 @@ def line(
 
     ``size`` is the number of pages that a range operation (pageout, discard, protect, prefetch) names.
     """
-    pick = lambda x: x if isinstance(x, Pick) else Pick(Rule.FIXED, x, 1)  # noqa: E731
     bits = sum(FLAGS[word] for word in flags.split())
-    return Line(Op[op.upper()], pick(pid), pick(page), pick(size if size > 1 else arg), bits, weight, size)
+    return Line(Op[op.upper()], _pick(pid), _pick(page), _pick(size if size > 1 else arg), bits, weight, size)
+
+
+def _pick(number: int | Pick) -> Pick:
+    return number if isinstance(number, Pick) else Pick(Rule.FIXED, number, 1)
 
 
 @dataclass
@@ -236,7 +239,14 @@ def compile_programs(programs: list[Program], weights: list[int]) -> Compiled:
                     bulk = len(bulks)
             steps.append((n, base + first, base + last, every, fork_pid, fork_pids, kind, 0, bulk))
         parts.append((step0, len(steps), weight))
-    return Compiled(np.array(steps, STEP), np.array([tuple(each) for each in lines], LINE), parts, list(zipfs), bulks)
+    # One record more than there are: nothing has to ask whether a table is empty.
+    return Compiled(
+        np.array([*steps, (0,) * 9], STEP),
+        np.array([*map(tuple, lines), (0,) * 18], LINE),
+        parts,
+        list(zipfs),
+        bulks,
+    )
 
 
 def _record(each: Line, zipfs: dict[tuple[int, float, int], int]) -> list[int]:

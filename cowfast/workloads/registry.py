@@ -170,7 +170,7 @@ def stream_length(programs: list[Program], events: Any) -> int:
     total = None if None in lengths else sum(each or 0 for each in lengths)
     if events is None:
         return EVENTS if total is None else total
-    asked = convert(events, Count, "events")
+    asked = int(convert(events, Count, "events"))
     return asked if total is None else min(asked, total)
 
 
