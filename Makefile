@@ -19,8 +19,23 @@ help:
 	@echo 'make docs   the documentation, into docs/_build/html'
 	@echo 'make clean  remove what the above made (not $(VENV))'
 
+# The commands are shown as they run: what a reader would type.
+demo: export PATH := $(CURDIR)/$(BIN):$(PATH)
 demo: $(VENV)/ready
-	@PATH="$(CURDIR)/$(BIN):$$PATH" sh plots/demo.sh
+	@mkdir -p out
+	@echo; echo 'A redis server that saves itself while its clients write, as recorded with perf; replayed with less memory than it had.'
+	cowfast trace import perf tests/data/redis-bgsave.txt.xz -o out/redis.cow
+	cowfast compare out/redis.cow --policy all --memory 60% --format json > out/redis.json
+	cowfast compare out/redis.json
+	cowfast plot out/redis.json copies -o out/redis-copies.png
+	cowfast plot out/redis.json churn -o out/redis-churn.png
+	@echo; echo 'A million random events: no locality that could excuse a policy.'
+	cowfast compare random-mix --events 1000000 --policy all --memory 75% --seed 1 --format json > out/random-mix.json
+	cowfast compare out/random-mix.json
+	cowfast plot out/random-mix.json copies -o out/random-mix-copies.png
+	cowfast plot out/random-mix.json churn -o out/random-mix-churn.png
+	cowfast report out/redis.json -o out/redis.html
+	@echo; echo 'Figures and a report are in out/. More to type, once .venv/bin is in PATH: cowfast --help'
 
 test: $(VENV)/ready-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
