@@ -99,7 +99,7 @@ def _dask(rest: str) -> Iterator[Workers]:
         raise SpecError("dask:// needs dask.distributed: pip install 'cowfast[cluster]'") from error
     address = "tcp:" + rest
     try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=5, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SpecError(f"dask:{rest}: no scheduler answers there; start one with `dask scheduler`") from error
     try:

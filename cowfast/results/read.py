@@ -74,6 +74,8 @@ def load_results(*paths: str | os.PathLike[str]) -> Results:
     rows: dict[str, dict[str, Any]] = {}
     torn = 0
     for path in map(Path, paths):
+        if path.is_char_device():
+            raise ResultsError(f"{path} is a device; give a file that `cowfast sweep` wrote")
         try:
             data = path.read_bytes()
         except OSError as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,8 @@ class ResultsWriter:
         except OSError as error:
             raise ResultsError(f"{self.path} cannot be written: {error.strerror}; choose another file with -o") from error
         try:
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise ResultsError(f"{self.path} is not a file that rows can be appended to; choose another one with -o")
             self._lock()
             self.ids = self._read()
         except BaseException:

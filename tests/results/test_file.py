@@ -129,8 +129,10 @@ def test_a_place_that_cannot_be_written_is_found_at_once(tmp_path):
         ResultsWriter(tmp_path / "none" / "results.jsonl")
     with pytest.raises(ResultsError, match="cannot be written"):
         ResultsWriter(tmp_path)
-    with pytest.raises(ResultsError, match="cannot be"):
-        ResultsWriter("/proc/version")
+    with pytest.raises(ResultsError, match="not a file"):
+        ResultsWriter("/dev/zero")
+    with pytest.raises(ResultsError, match="is a device"):
+        load_results("/dev/zero")
 
 
 def test_what_is_not_there_cannot_be_read(path):
