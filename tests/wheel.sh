@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds sdist and wheel into $1 and runs the wheel in an empty environment without a compiler and away from the sources.
 set -eu
