@@ -47,4 +47,5 @@ def plot(results: Path, kind: str, image: Path, options: dict[str, Any], size: s
     """Draw a figure of one KIND from RESULTS: JSON of run, compare or verify, or results of a sweep."""
     from cowfast.plotting import draw
 
-    draw(kind, results, image, size=size, title=title, **options)
+    chosen = {key: value if isinstance(value, bool) else str(value) for key, value in options.items()}
+    draw(kind, results, image, size=size, title=title, **chosen)

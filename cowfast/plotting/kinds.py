@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cowfast.errors import ResultsError
 from cowfast.plotting.document import Document, read_document
+from cowfast.plotting.rows import varying
 from cowfast.plotting.style import SIZES, new_figure
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Kind(NamedTuple):
     #: ``rows`` or ``files`` of the document.
     input: str = "rows"
     options: tuple[str, ...] = ()
+    #: Those of them that must be given.
+    needs: tuple[str, ...] = ()
 
 
 KINDS = {
@@ -39,9 +42,21 @@ KINDS = {
         Kind("churn", "churn:swap_cache_churn", "what each policy puts into the swap cache and takes out of it"),
         Kind("history", "history:policy_history", "what each kernel generation did to the same events"),
         Kind("cost", "cost:cost_in_time", "what the counters cost in time, at set prices", options=("costs",)),
-        Kind("lines", "lines:against_parameter", "a measure over a swept parameter", options=("x", "y", "log")),
+        Kind(
+            "lines",
+            "lines:against_parameter",
+            "a measure over a swept parameter",
+            options=("x", "y", "log"),
+            needs=("x",),
+        ),
         Kind("fanout", "lines:fork_fanout", "copies a fork costs, over the number of children", options=("x",)),
-        Kind("map", "heat:sweep_map", "a sweep over two parameters", options=("x", "y", "value", "policy")),
+        Kind(
+            "map",
+            "heat:sweep_map",
+            "a sweep over two parameters",
+            options=("x", "y", "value", "policy"),
+            needs=("x", "y"),
+        ),
         Kind("timeline", "timeline:timeline", "pages and copies along one run", options=("policy",)),
         Kind("agreement", "agreement:agreement", "how often cowfast said what the kernel did", "files"),
     )
@@ -64,6 +79,12 @@ def figure(kind: str, document: Document, *, size: str = "page", title: str | No
     if unknown:
         allowed = ", ".join(chosen.options) or "none"
         raise ResultsError(f"figure {kind!r} has no option {', '.join(sorted(unknown))}; its options: {allowed}")
+    missing = [option for option in chosen.needs if option not in options]
+    if missing:
+        candidates = ", ".join(varying(rows)) or "nothing, so there is nothing to draw over"
+        raise ResultsError(
+            f"figure {kind!r} needs {' and '.join(missing)}: a parameter that varies; here: {candidates}"
+        )
     module, name = chosen.function.split(":")
     lines = len({row["policy"] for row in rows}) if chosen.input == "rows" else len(rows)
     canvas, ax = new_figure(max(7.0, 0.8 * lines), size)

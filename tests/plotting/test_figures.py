@@ -149,6 +149,10 @@ def test_bad_requests_say_what_to_write(tmp_path):
         figure("pie", content)
     with pytest.raises(ResultsError, match="needs the files that cowfast verify writes"):
         figure("agreement", content)
+    with pytest.raises(
+        ResultsError, match=r"needs x and y: a parameter that varies; here: source.children, machine.memory"
+    ):
+        figure("map", document("map")[0])
     with pytest.raises(ResultsError, match="has no option color; its options: none"):
         figure("copies", content, color="red")
     with pytest.raises(ResultsError, match=r"must end in \.png, \.svg, \.pdf"):
