@@ -210,8 +210,12 @@ def _read(name_or_path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         return values
     if not isinstance(base, str) or len(seen) > 8:
         raise PolicyError(name_or_path, "based_on", f"{base!r}", "write the name of a policy")
-    if base not in policy_names() and not Path(base).is_absolute():
-        base = str(path.parent / base)
+    if base not in policy_names():
+        if Path(base).suffix != ".toml":
+            close = difflib.get_close_matches(base, policy_names(), 1)
+            raise PolicyError(name_or_path, "based_on", f"there is no policy {base!r}",
+                              (f"did you mean {close[0]}? " if close else "") + "write a built-in policy or the path of a .toml file")
+        base = str(path.parent / base)  # an absolute path stays as it is
     values = _read(base, (*seen, name_or_path)) | {"summary": values.get("summary", f"based on {base}")} | values | {
         "switches": _read(base, (*seen, name_or_path))["switches"] | values.get("switches", {})}
     return values

@@ -28,7 +28,10 @@ Examples
 
 
 def _names(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> list[str]:
-    return [name.strip() for each in given for name in each.split(",") if name.strip()]
+    names = [name.strip() for each in given for name in each.split(",") if name.strip()]
+    if given and not names:
+        raise click.BadParameter("no name in it; write names separated by commas")
+    return names
 
 
 @click.command(epilog=EPILOG)

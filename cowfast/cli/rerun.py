@@ -22,7 +22,8 @@ Examples
 @click.command(epilog=EPILOG)
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("identity", metavar="ID")
-@click.option("--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True)
+@click.option("--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True,
+              help="The engine to run it with; every counter is the same with either.")  # fmt: skip
 @click.option("--source", type=click.Path(exists=True, dir_okay=False), help="Where the trace of the row is now.")
 @format_option()
 def rerun(results: Path, identity: str, engine: str, source: str | None, format: str) -> int:
