@@ -140,8 +140,12 @@ class Memory:
         """vm_swap_full: more than half of all slots are taken, by whomever."""
         return self.free_slot_count * 2 < self.total_slots
 
+    freed_slot = False  # in this event
+
     def new_slot(self) -> Slot:
-        if self.free_slots:
+        """Last in, first out; but a number freed in this event is not seen twice in it, if that can be helped."""
+        fresh = self.freed_slot and self.next_slot <= self.total_slots
+        if self.free_slots and not fresh:
             number = self.free_slots.pop()
         else:
             number, self.next_slot = self.next_slot, self.next_slot + 1
@@ -153,6 +157,7 @@ class Memory:
     def free_slot(self, slot: Slot) -> None:
         del self.slots[slot.number]
         self.free_slots.append(slot.number)
+        self.freed_slot = True
         self.count("slot_frees")
 
     # ---- the swap cache

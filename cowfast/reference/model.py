@@ -10,6 +10,8 @@ from cowfast._layout import EventFlag, Op, RefKind, Status
 from cowfast.counters import Counters
 from cowfast.errors import raise_status
 from cowfast.events import format_event
+from cowfast.machine import Machine
+from cowfast.policy import Policy
 from cowfast.reference.memory import Refused
 from cowfast.reference.objects import BLANK, Process
 from cowfast.reference.paths import Paths
@@ -29,13 +31,16 @@ HOLDS = {
 class Reference(Paths):
     """One policy on one machine; slow on purpose, the specification of the code base.
 
-    ``run``, ``state``, ``counters`` and ``verify`` are those of the fast engine.
+    ``run``, ``state``, ``counters`` and ``verify`` are those of the fast engine.  Contents are always kept.
     """
+
+    def __init__(self, policy: Policy, machine: Machine, *, contents: bool = True) -> None:
+        super().__init__(policy, machine)
 
     def run(self, events: np.ndarray, outcomes: np.ndarray | None = None, values: np.ndarray | None = None) -> int:
         """Does the events; see ``Simulator.run``."""
         for i, event in enumerate(events):
-            self.outcome = 0
+            self.outcome, self.freed_slot = 0, False
             value = None
             try:
                 self.check(event)

@@ -1,0 +1,2168 @@
+# SPDX-License-Identifier: MIT
+"""The fast engine: docs/model.md and docs/model-reclaim.md over numpy tables, without the GIL.
+
+Python owns every array; the code below works on them in place, allocates nothing and raises nothing: it
+returns a status and stops at the event it belongs to.  A hit touches the event and one pte.  Comments name the section of
+the model that a function is; why the kernel does so is said there.
+"""
+import numpy as np
+
+from cowfast import _layout as layout
+from cowfast.counters import Counters
+from cowfast.errors import InvariantError, raise_status
+from cowfast.events import format_event
+
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from cowfast._layout cimport *
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define COWFAST_PREFETCH(p) __builtin_prefetch((p), 1, 3)
+    #else
+    #define COWFAST_PREFETCH(p) ((void)(p))
+    #endif
+    """
+    void COWFAST_PREFETCH(void *p) noexcept nogil
+
+cdef enum:
+    LEAF = 512
+    CLUSTER = 32           # SWAP_CLUSTER_MAX
+    DEF_PRIORITY = 12
+    MAX_TRIES = 18
+    PIN_BIAS = 1024        # GUP_PIN_COUNTING_BIAS
+    NOBODY = 65535
+    FAR = 32               # software prefetch: ptes this many events ahead,
+    NEAR = 16              # the page or slot behind them this many
+    NR_LISTS = 3
+    INACTIVE = 0
+    ACTIVE = 1
+    REFAULTED = 2
+    OK = 0
+    AGAIN = 1              # the charge of a fault changed its pte: start over
+
+cdef struct Sim:
+    # tables
+    uint32_t *dirs         # [processes x ndir] leaf numbers, 0 = none
+    pte_t *ptes            # [leaves x 512]; leaf 0 is empty for ever
+    page_t *pages
+    slot_t *slots
+    proc_t *procs
+    ref_t *refs
+    content_t *contents    # of pages; NULL = not kept
+    content_t *slot_contents
+    uint32_t *lnext        # LRU lists: towards the tail
+    uint32_t *lprev        # towards the head
+    uint32_t *batch        # [cpus x batch_size]
+    uint32_t *batch_len
+    uint32_t *leaf_free
+    uint32_t *wb_page      # pages under writeback, a ring in order of submission
+    uint64_t *wb_due
+    uint32_t *kept         # scratch of reclaim
+    check_t *write_fault
+    check_t *swap_in
+    uint64_t *c            # counters
+    # sizes
+    uint32_t processes, ndir, references, ref_high, cpus, batch_size
+    uint64_t space
+    uint32_t page_cap, next_page, free_movable, free_unmovable, live, memory
+    uint32_t total_slots, next_slot, free_slot, used_slots, filled
+    uint32_t nleaf_free
+    # lists
+    uint32_t head[2]
+    uint32_t tail[2]
+    uint32_t length[2]
+    int64_t real[NR_LISTS]
+    int64_t seen[NR_LISTS]
+    int64_t pending[NR_LISTS]
+    int64_t snapshot
+    uint32_t age
+    uint32_t plug[CLUSTER]
+    uint32_t nplug
+    uint32_t wb_head, wb_len, wb_cap
+    uint64_t live_pins
+    # machine and policy
+    bint has_swap, sync, stable
+    uint64_t latency, flush_events
+    uint32_t page_cluster
+    bint exclusive, copy_leaves, bypass, unshare_zero, skips_pinned, rechecks_pinned, refuses_pinned, unmap_drains
+    bint readahead_drains, longterm_unmovable, blank_io_free, pin_references, pageout_looks, shadow_before
+    int get_read, pin_read, fork_rule, protect_rule
+    int64_t stat_step
+    int stat_flush
+    # the event under way
+    uint64_t time, special
+    uint32_t outcome
+    uint32_t cpu
+    uint32_t left          # the page that left the swap cache in this access
+    bint unmovable, freed_slot, round_freed, round_wrote, round_cleared
+    content_t value
+
+
+# ------------------------------------------------------------------ ptes and rings
+
+cdef inline pte_t *pte_at(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
+    return s.ptes + <size_t>s.dirs[<size_t>pid * s.ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
+
+cdef inline pte_t *pte_make(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
+    """The pte, its leaf made on demand; there is room, the event asked before it began."""
+    cdef uint32_t *d = s.dirs + <size_t>pid * s.ndir + (v >> 9)
+    if d[0] == 0:
+        s.nleaf_free -= 1
+        d[0] = s.leaf_free[s.nleaf_free]
+        s.procs[pid].leaves += 1
+    return s.ptes + <size_t>d[0] * LEAF + (v & (LEAF - 1))
+
+cdef inline uint32_t kind_of(uint32_t word) noexcept nogil:
+    return word & PTE_KIND
+
+cdef inline void link(Sim *s, uint32_t p, uint32_t pid, pte_t *pte) noexcept nogil:
+    """pid's pte joins the ring of the page's mappers; maps + 1."""
+    cdef page_t *page = s.pages + p
+    cdef pte_t *owner
+    if page.maps == 0:
+        page.owner = <uint16_t>pid
+        pte.next = pte.prev = <uint16_t>pid
+    else:
+        owner = pte_at(s, page.owner, page.vpage)
+        pte.prev = page.owner
+        pte.next = owner.next
+        pte_at(s, owner.next, page.vpage).prev = <uint16_t>pid
+        owner.next = <uint16_t>pid
+    page.maps += 1
+    s.procs[pid].present += 1
+
+cdef inline void unlink(Sim *s, uint32_t p, uint32_t pid, pte_t *pte) noexcept nogil:
+    """pid's pte leaves the ring; maps - 1."""
+    cdef page_t *page = s.pages + p
+    if page.maps > 1:
+        pte_at(s, pte.prev, page.vpage).next = pte.next
+        pte_at(s, pte.next, page.vpage).prev = pte.prev
+        if page.owner == pid:
+            page.owner = pte.next
+    page.maps -= 1
+    s.procs[pid].present -= 1
+
+cdef bint any_dirty(Sim *s, uint32_t p) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef uint32_t n = page.maps, pid = page.owner
+    cdef pte_t *pte
+    while n:
+        pte = pte_at(s, pid, page.vpage)
+        if pte.word & PTE_DIRTY:
+            return True
+        pid = pte.next
+        n -= 1
+    return False
+
+
+# ------------------------------------------------------------------ LRU lists (model-reclaim 2, 11)
+
+cdef inline void changed(Sim *s, int which, int64_t by) noexcept nogil:
+    s.real[which] += by
+    if s.stat_step:
+        s.pending[which] += by
+        if s.pending[which] >= s.stat_step or s.pending[which] <= -s.stat_step:
+            s.seen[which] += s.pending[which]
+            s.pending[which] = 0
+    elif s.stat_flush == 0:
+        s.seen[which] = s.real[which]
+
+cdef inline int64_t look(Sim *s, int which) noexcept nogil:
+    return s.seen[which] if s.seen[which] > 0 else 0
+
+cdef inline void flush_statistics(Sim *s) noexcept nogil:
+    cdef int i
+    if not s.stat_step:
+        for i in range(NR_LISTS):
+            s.seen[i] = s.real[i]
+
+cdef inline int list_of(page_t *page) noexcept nogil:
+    return ACTIVE if page.flags & PG_ACTIVE else INACTIVE
+
+cdef inline void list_take(Sim *s, uint32_t p, int which) noexcept nogil:
+    cdef uint32_t before = s.lprev[p], after = s.lnext[p]
+    if before:
+        s.lnext[before] = after
+    else:
+        s.head[which] = after
+    if after:
+        s.lprev[after] = before
+    else:
+        s.tail[which] = before
+    s.length[which] -= 1
+
+cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef int which = list_of(page)
+    page.flags |= PG_LRU
+    if at_tail:
+        s.lnext[p] = 0
+        s.lprev[p] = s.tail[which]
+        if s.tail[which]:
+            s.lnext[s.tail[which]] = p
+        else:
+            s.head[which] = p
+        s.tail[which] = p
+    else:
+        s.lprev[p] = 0
+        s.lnext[p] = s.head[which]
+        if s.head[which]:
+            s.lprev[s.head[which]] = p
+        else:
+            s.tail[which] = p
+        s.head[which] = p
+    s.length[which] += 1
+    changed(s, which, 1)
+
+cdef inline void lru_remove(Sim *s, uint32_t p) noexcept nogil:
+    cdef int which = list_of(s.pages + p)
+    list_take(s, p, which)
+    s.pages[p].flags &= ~<uint32_t>PG_LRU
+    changed(s, which, -1)
+
+
+# ------------------------------------------------------------------ pages
+
+cdef void free_page(Sim *s, uint32_t p) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef uint32_t i, unmovable = page.flags & PG_UNMOVABLE
+    if page.flags & PG_LRU:
+        lru_remove(s, p)
+    if page.flags & PG_LOCKED:  # whoever holds the lock holds no page any more
+        for i in range(s.ref_high):
+            if s.refs[i].kind == REF_LOCK and s.refs[i].page == p:
+                s.refs[i].page = 0
+    page.flags = unmovable
+    if unmovable:
+        page.lru = s.free_unmovable
+        s.free_unmovable = p
+    else:
+        page.lru = s.free_movable
+        s.free_movable = p
+    s.live -= 1
+    s.c[<int>C_PAGE_FREES] += 1
+
+cdef inline void put_page(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    s.pages[p].refs -= n
+    if s.pages[p].refs == 0:
+        free_page(s, p)
+
+cdef int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
+    """Charge, then a number (1); refs 1."""
+    cdef bint unmovable = s.unmovable and s.longterm_unmovable
+    cdef uint32_t p
+    cdef page_t *page
+    cdef int status = charge(s)
+    if status:
+        return status
+    if unmovable and s.free_unmovable:
+        p = s.free_unmovable
+        s.free_unmovable = s.pages[p].lru
+    elif not unmovable and s.free_movable:
+        p = s.free_movable
+        s.free_movable = s.pages[p].lru
+    elif s.memory == 0 or s.next_page <= s.memory:
+        p = s.next_page
+        s.next_page += 1
+    elif unmovable:
+        p = s.free_movable
+        s.free_movable = s.pages[p].lru
+    else:
+        p = s.free_unmovable
+        s.free_unmovable = s.pages[p].lru
+    page = s.pages + p
+    page.refs = 1
+    page.vpage = v
+    page.slot = 0
+    page.lru = 0
+    page.flags = PG_UNMOVABLE if unmovable else 0
+    page.maps = page.gets = page.pins = page.owner = 0
+    if s.contents != NULL:
+        s.contents[p].first = s.contents[p].last = 0
+    s.live += 1
+    s.c[<int>C_PAGE_ALLOCS] += 1
+    if s.live > s.c[<int>C_PAGES_PEAK]:
+        s.c[<int>C_PAGES_PEAK] = s.live
+    number[0] = p
+    return OK
+
+cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
+    """lru_add_drain: all pages to the lists, then all references dropped."""
+    cdef uint32_t n = s.batch_len[cpu], i
+    cdef uint32_t *batch = s.batch + <size_t>cpu * s.batch_size
+    s.batch_len[cpu] = 0
+    s.c[<int>C_DRAINS] += 1
+    s.c[<int>C_DRAINED_PAGES] += n
+    s.outcome |= DRAINED
+    for i in range(n):
+        s.pages[batch[i]].flags &= ~<uint32_t>PG_BATCH
+        lru_add(s, batch[i], False)
+    for i in range(n):
+        put_page(s, batch[i], 1)
+
+cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
+    if s.batch_size == 0:
+        lru_add(s, p, False)
+        return
+    s.pages[p].refs += 1
+    s.pages[p].flags |= PG_BATCH
+    s.batch[<size_t>s.cpu * s.batch_size + s.batch_len[s.cpu]] = p
+    s.batch_len[s.cpu] += 1
+    if s.batch_len[s.cpu] >= s.batch_size:
+        drain(s, s.cpu)
+
+
+# ------------------------------------------------------------------ slots and the swap cache
+
+cdef inline int64_t free_slots(Sim *s) noexcept nogil:
+    return <int64_t>s.total_slots - s.used_slots - s.filled
+
+cdef inline bint swap_full(Sim *s) noexcept nogil:
+    return free_slots(s) * 2 < s.total_slots
+
+cdef uint32_t new_slot(Sim *s) noexcept nogil:
+    cdef uint32_t n
+    if s.free_slot and not (s.freed_slot and s.next_slot <= s.total_slots):
+        n = s.free_slot
+        s.free_slot = s.slots[n].page
+    else:
+        n = s.next_slot
+        s.next_slot += 1
+    s.slots[n].page = 0
+    s.slots[n].swap_count = 0
+    s.slots[n].flags = SLOT_USED
+    s.used_slots += 1
+    s.c[<int>C_SLOT_ALLOCS] += 1
+    if s.used_slots > s.c[<int>C_SLOTS_PEAK]:
+        s.c[<int>C_SLOTS_PEAK] = s.used_slots
+    return n
+
+cdef void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
+    s.slots[n].flags = 0
+    s.slots[n].page = s.free_slot
+    s.free_slot = n
+    s.used_slots -= 1
+    s.freed_slot = True
+    s.c[<int>C_SLOT_FREES] += 1
+
+cdef inline void uncache(Sim *s, uint32_t p, int cause) noexcept nogil:
+    cdef uint32_t n = s.pages[p].slot
+    s.pages[p].slot = 0
+    s.slots[n].page = 0
+    s.slots[n].flags &= ~<uint16_t>SLOT_CACHED
+    s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
+    s.c[cause] += 1
+
+cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
+    """folio_free_swap (1)."""
+    cdef page_t *page = s.pages + p
+    cdef uint32_t n = page.slot
+    cdef bint equal
+    if n == 0 or page.flags & PG_WRITEBACK or s.slots[n].swap_count:
+        return False
+    equal = not (page.flags & (PG_DIRTY | PG_STALE)) and not any_dirty(s, p)
+    uncache(s, p, cause)
+    free_the_slot(s, n)
+    page.flags = (page.flags | PG_DIRTY | PG_REMOVED) & ~<uint32_t>(PG_READAHEAD | PG_DROPPED)
+    if equal:
+        page.flags |= PG_DROPPED
+    s.outcome |= REMOVED
+    put_page(s, p, 1)
+    return True
+
+cdef inline bint leave_trylock(Sim *s, uint32_t p, int cause) noexcept nogil:
+    return not (s.pages[p].flags & PG_LOCKED) and leave(s, p, cause)
+
+cdef bint visible(Sim *s, uint32_t p, uint32_t pid, uint32_t own_maps, uint32_t own_entries) noexcept nogil:
+    """Could anybody but pid read this page (7)?"""
+    cdef page_t *page = s.pages + p
+    cdef uint32_t i
+    if page.maps > own_maps or (page.slot and s.slots[page.slot].swap_count > own_entries):
+        return True
+    if page.gets or page.pins:
+        for i in range(s.ref_high):
+            if s.refs[i].page == p and s.refs[i].pid != pid:
+                if s.refs[i].kind == REF_PIN or (s.refs[i].kind == REF_GET and s.refs[i].flags & EV_LOOK):
+                    return True
+    return False
+
+
+# ------------------------------------------------------------------ reclaim (model-reclaim, whose sections are named)
+
+cdef bint inactive_is_low(Sim *s) noexcept nogil:
+    cdef int64_t inactive = look(s, INACTIVE), active = look(s, ACTIVE), gb = (inactive + active) >> 18, ratio = 1
+    if gb:
+        ratio = 0
+        while (ratio + 1) * (ratio + 1) <= 10 * gb:
+            ratio += 1
+    return inactive * ratio < active
+
+cdef int charge(Sim *s) noexcept nogil:
+    """3: may reclaim, may fail."""
+    cdef int attempts = 0
+    while s.memory and s.live >= s.memory:
+        s.c[<int>C_RECLAIMS] += 1
+        if try_to_free(s, CLUSTER) == 0:
+            if s.wb_len:
+                complete_writes(s, <uint64_t>-1)
+                continue
+            attempts += 1
+            if attempts == MAX_TRIES:
+                return ERR_MEMORY_FULL
+    return OK
+
+cdef uint64_t try_to_free(Sim *s, uint64_t want) noexcept nogil:
+    """4."""
+    cdef bint force = False, skipped
+    cdef uint64_t freed
+    cdef int priority
+    s.outcome |= RECLAIMED
+    while True:
+        freed = 0
+        skipped = False
+        for priority in range(DEF_PRIORITY, -1, -1):
+            freed += shrink_node(s, priority, force, want, &skipped)
+            if freed >= want:
+                break
+        s.snapshot = look(s, REFAULTED)
+        if freed or not skipped or force:
+            return freed
+        force = True
+
+cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint *skipped) noexcept nogil:
+    """5."""
+    cdef bint deactivate
+    cdef uint32_t ni, na, n
+    cdef uint64_t got = 0
+    if s.stat_flush == 1:
+        flush_statistics(s)
+    deactivate = force or look(s, REFAULTED) != s.snapshot or inactive_is_low(s)
+    ni = s.length[INACTIVE] >> priority
+    na = s.length[ACTIVE] >> priority
+    if free_slots(s) <= 0:
+        ni = na = 0
+    while ni:
+        n = ni if ni < CLUSTER else CLUSTER
+        ni -= n
+        got += shrink_inactive(s, n)
+        if na:
+            n = na if na < CLUSTER else CLUSTER
+            na -= n
+            if deactivate:
+                shrink_active(s, n)
+            else:
+                skipped[0] = True
+        if got >= want:
+            break
+    flush_plug(s)
+    if inactive_is_low(s) and s.total_slots:
+        shrink_active(s, CLUSTER)
+    return got
+
+cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
+    cdef uint32_t k = 0, p
+    while k < n and s.tail[which]:
+        p = s.tail[which]
+        list_take(s, p, which)
+        s.pages[p].flags = (s.pages[p].flags & ~<uint32_t>PG_LRU) | PG_ISOLATED
+        s.pages[p].refs += 1
+        taken[k] = p
+        k += 1
+    if k:
+        changed(s, which, -<int64_t>k)
+    return k
+
+cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
+    cdef uint32_t taken[CLUSTER]
+    cdef uint32_t k, i, kept = 0
+    drain(s, s.cpu)
+    k = isolate(s, INACTIVE, n, taken)
+    s.c[<int>C_PAGES_SCANNED] += k
+    for i in range(k):
+        if not shrink_page(s, taken[i], True):
+            taken[kept] = taken[i]
+            kept += 1
+    for i in range(kept):
+        put_back(s, taken[i])
+    s.c[<int>C_PAGES_RECLAIMED] += k - kept
+    return k - kept
+
+cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
+    cdef uint32_t taken[CLUSTER]
+    cdef uint32_t k, i
+    cdef page_t *page
+    drain(s, s.cpu)
+    k = isolate(s, ACTIVE, n, taken)
+    for i in range(k):
+        page = s.pages + taken[i]
+        if not (page.flags & PG_KSM and page.flags & PG_LOCKED):
+            clear_young(s, taken[i])
+        page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
+    for i in range(k):
+        if put_back(s, taken[i]):
+            s.c[<int>C_PAGES_DEACTIVATED] += 1
+
+cdef bint put_back(Sim *s, uint32_t p) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef int which = list_of(page)
+    page.flags &= ~<uint32_t>PG_ISOLATED
+    if page.refs == 1:
+        changed(s, which, 1)
+        changed(s, which, -1)
+        put_page(s, p, 1)
+        s.round_freed = True
+        return False
+    lru_add(s, p, False)
+    page.refs -= 1
+    if page.flags & PG_ACTIVE:
+        s.age += 1
+    return True
+
+cdef uint32_t clear_young(Sim *s, uint32_t p) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef uint32_t n = page.maps, pid = page.owner, young = 0
+    cdef pte_t *pte
+    while n:
+        pte = pte_at(s, pid, page.vpage)
+        young += (pte.word & PTE_YOUNG) != 0
+        pte.word &= ~<uint32_t>PTE_YOUNG
+        pid = pte.next
+        n -= 1
+    return young
+
+cdef bint activate(Sim *s, uint32_t p) noexcept nogil:
+    if swap_full(s):
+        leave(s, p, C_REMOVALS_BY_CAUSE__ACTIVATE)
+    s.pages[p].flags |= PG_ACTIVE
+    s.c[<int>C_PAGES_ACTIVATED] += 1
+    return False
+
+cdef bint shrink_page(Sim *s, uint32_t p, bint look_at_references) noexcept nogil:
+    """7: true if freed."""
+    cdef page_t *page = s.pages + p
+    cdef uint32_t young, n
+    cdef bint referenced
+    if page.flags & PG_LOCKED:
+        return False
+    if page.flags & PG_WRITEBACK:
+        page.flags |= PG_RECLAIM
+        return activate(s, p)
+    if look_at_references:
+        young = clear_young(s, p)
+        referenced = (page.flags & PG_REFERENCED) != 0
+        s.round_cleared = s.round_cleared or young > 0 or referenced
+        if young:
+            page.flags |= PG_REFERENCED
+            if referenced or young > 1:
+                return activate(s, p)
+            return False
+        page.flags &= ~<uint32_t>PG_REFERENCED
+    if page.slot == 0:
+        if s.skips_pinned and page.refs >= PIN_BIAS:
+            return False
+        if free_slots(s) <= 0:
+            return activate(s, p)
+        n = new_slot(s)
+        s.slots[n].page = p
+        s.slots[n].flags |= SLOT_CACHED
+        page.slot = n
+        page.refs += 1
+        page.flags |= PG_DIRTY
+        s.c[<int>C_SWAP_CACHE_ADDS] += 1
+        if page.flags & PG_REMOVED:
+            s.c[<int>C_SWAP_CACHE_READDS] += 1
+            page.flags &= ~<uint32_t>PG_REMOVED
+    n = page.slot
+    unmap(s, p, n)
+    if page.maps or (s.rechecks_pinned and page.refs >= PIN_BIAS):
+        return activate(s, p)
+    if page.flags & PG_DIRTY:
+        if page.refs != 2:
+            return False
+        if not write_out(s, p, n):
+            return False
+    # __remove_mapping
+    if page.refs != 2:
+        return False
+    young = s.age if s.shadow_before else s.age + 1
+    s.age += 1
+    uncache(s, p, C_REMOVALS_BY_CAUSE__RECLAIM)
+    if s.slots[n].swap_count:
+        s.slots[n].page = young
+        s.slots[n].flags |= SLOT_SHADOW
+        if page.flags & PG_WORKINGSET:
+            s.slots[n].flags |= SLOT_WORKINGSET
+    else:
+        free_the_slot(s, n)
+    page.flags &= ~<uint32_t>PG_ISOLATED
+    put_page(s, p, 2)
+    s.round_freed = True
+    return True
+
+cdef void unmap(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef uint32_t left = page.maps, pid = page.owner, following, entry
+    cdef pte_t *pte
+    cdef bint converted = False
+    while left:
+        pte = pte_at(s, pid, page.vpage)
+        following = pte.next
+        if pte.word & PTE_DIRTY:
+            page.flags = (page.flags | PG_DIRTY) & ~<uint32_t>PG_DROPPED
+        if not (s.refuses_pinned and page.flags & PG_EXCL and page.refs >= PIN_BIAS):
+            entry = n << PTE_SHIFT | PTE_SWAP
+            if page.flags & PG_EXCL:
+                entry |= PTE_WRITE
+            unlink(s, p, pid, pte)
+            pte.word = entry
+            s.procs[pid].swapped += 1
+            s.slots[n].swap_count += 1
+            page.refs -= 1
+            converted = True
+        pid = following
+        left -= 1
+    if converted:
+        page.flags &= ~<uint32_t>PG_EXCL
+
+cdef bint write_out(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    """7.9: true if the page can be freed at once."""
+    cdef page_t *page = s.pages + p
+    cdef bint dropped
+    page.flags &= ~<uint32_t>PG_DIRTY
+    if s.slots[n].swap_count == 0:
+        leave(s, p, C_REMOVALS_BY_CAUSE__WRITEPAGE)
+        return False
+    if s.contents != NULL:
+        s.slot_contents[n] = s.contents[p]
+    if page.flags & PG_BLANK:
+        s.slots[n].flags |= SLOT_BLANK
+    else:
+        s.slots[n].flags &= ~<uint16_t>SLOT_BLANK
+    dropped = (page.flags & PG_DROPPED) != 0
+    page.flags &= ~<uint32_t>(PG_STALE | PG_DROPPED)
+    if page.flags & PG_BLANK and s.blank_io_free:
+        s.c[<int>C_SWAP_WRITES_BLANK] += 1
+        return True
+    s.c[<int>C_SWAP_WRITES] += 1
+    s.outcome |= SWAP_WRITE
+    s.round_wrote = True
+    if dropped:
+        s.c[<int>C_AVOIDABLE_WRITES] += 1
+    if s.sync:
+        return True
+    page.flags |= PG_WRITEBACK | PG_RECLAIM
+    if s.nplug >= CLUSTER:
+        flush_plug(s)
+    s.plug[s.nplug] = p
+    s.nplug += 1
+    return False
+
+cdef void flush_plug(Sim *s) noexcept nogil:
+    cdef uint32_t n = s.nplug, i, at
+    s.nplug = 0
+    for i in range(n):
+        if s.latency:
+            at = (s.wb_head + s.wb_len) % s.wb_cap
+            s.wb_page[at] = s.plug[i]
+            s.wb_due[at] = s.time + s.latency + 1
+            if s.wb_due[at] < s.special:
+                s.special = s.wb_due[at]
+            s.wb_len += 1
+        else:
+            end_writeback(s, s.plug[i])
+
+cdef void end_writeback(Sim *s, uint32_t p) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    if page.flags & PG_RECLAIM:
+        page.flags &= ~<uint32_t>PG_RECLAIM
+        if page.flags & PG_LRU and not page.flags & (PG_LOCKED | PG_DIRTY):
+            lru_remove(s, p)
+            page.flags &= ~<uint32_t>PG_ACTIVE
+            lru_add(s, p, True)
+    page.flags &= ~<uint32_t>PG_WRITEBACK
+
+cdef void complete_writes(Sim *s, uint64_t until) noexcept nogil:
+    cdef uint32_t p
+    while s.wb_len and s.wb_due[s.wb_head] <= until:
+        p = s.wb_page[s.wb_head]
+        s.wb_head = (s.wb_head + 1) % s.wb_cap
+        s.wb_len -= 1
+        end_writeback(s, p)
+
+cdef void refault(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    """10."""
+    cdef slot_t *slot = s.slots + n
+    cdef uint32_t shadow = slot.page
+    cdef bint workingset = (slot.flags & SLOT_WORKINGSET) != 0
+    if not slot.flags & SLOT_SHADOW:
+        return
+    slot.page = 0
+    slot.flags &= ~<uint16_t>(SLOT_SHADOW | SLOT_WORKINGSET)
+    s.c[<int>C_REFAULTS] += 1
+    if <int64_t><uint32_t>(s.age - shadow) > (look(s, ACTIVE) if free_slots(s) > 0 else 0):
+        return
+    s.pages[p].flags |= PG_ACTIVE
+    s.age += 1
+    changed(s, REFAULTED, 1)
+    s.c[<int>C_REFAULT_ACTIVATIONS] += 1
+    if workingset:
+        s.pages[p].flags |= PG_WORKINGSET
+
+cdef void touch(Sim *s, uint32_t p, bint needed_fault) noexcept nogil:
+    """8."""
+    cdef page_t *page = s.pages + p
+    if not needed_fault or not page.flags & PG_REFERENCED:
+        page.flags |= PG_REFERENCED
+        return
+    if page.flags & PG_ACTIVE:
+        return
+    page.flags &= ~<uint32_t>PG_REFERENCED
+    s.age += 1
+    if page.flags & PG_LRU:
+        lru_remove(s, p)
+        page.flags |= PG_ACTIVE
+        lru_add(s, p, False)
+    else:
+        page.flags |= PG_ACTIVE
+
+cdef void reclaim_everything(Sim *s) noexcept nogil:
+    """12."""
+    cdef bint first = True
+    cdef uint32_t left, cpu
+    s.outcome |= RECLAIMED
+    complete_writes(s, <uint64_t>-1)
+    while True:
+        s.round_freed = s.round_wrote = s.round_cleared = False
+        for cpu in range(s.cpus):
+            drain(s, cpu)
+        left = s.length[INACTIVE]
+        while left:
+            shrink_inactive(s, left if left < CLUSTER else CLUSTER)
+            left -= left if left < CLUSTER else CLUSTER
+        left = s.length[ACTIVE]
+        while left:
+            shrink_active(s, left if left < CLUSTER else CLUSTER)
+            left -= left if left < CLUSTER else CLUSTER
+        flush_plug(s)
+        complete_writes(s, <uint64_t>-1)
+        if not first and not (s.round_freed or s.round_wrote or s.round_cleared):
+            return
+        first = False
+
+cdef void pageout(Sim *s, uint32_t pid, uint32_t v, uint64_t n) noexcept nogil:
+    cdef uint64_t i, end = v + n
+    cdef uint32_t k = 0, kept = 0, j, p
+    cdef pte_t *pte
+    cdef page_t *page
+    drain(s, s.cpu)
+    i = v
+    while i < end:
+        if s.dirs[<size_t>pid * s.ndir + (i >> 9)] == 0:
+            i = (i | (LEAF - 1)) + 1
+            continue
+        pte = pte_at(s, pid, <uint32_t>i)
+        i += 1
+        if kind_of(pte.word) != PTE_PRESENT:
+            continue
+        p = pte.word >> PTE_SHIFT
+        page = s.pages + p
+        if page.maps != 1 or not page.flags & PG_LRU:
+            continue
+        lru_remove(s, p)
+        page.flags = (page.flags | PG_ISOLATED) & ~<uint32_t>PG_REFERENCED
+        page.refs += 1
+        pte.word &= ~<uint32_t>PTE_YOUNG
+        s.kept[k] = p
+        k += 1
+    for j in range(k):
+        if not shrink_page(s, s.kept[j], s.pageout_looks):
+            s.kept[kept] = s.kept[j]
+            kept += 1
+    flush_plug(s)
+    for j in range(kept):
+        p = s.kept[j]
+        s.pages[p].flags &= ~<uint32_t>PG_ISOLATED
+        batch_add(s, p)
+        put_page(s, p, 1)
+
+
+# ------------------------------------------------------------------ decisions (4, 8)
+
+cdef struct Situation:
+    int64_t refs, maps, swap_count
+    uint32_t predicates
+
+cdef Situation situation(Sim *s, uint32_t p, bint write, bint exclusive, bint marked, bint past) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef Situation now
+    cdef uint32_t bits = 0
+    now.refs = page.refs
+    now.maps = page.maps
+    now.swap_count = 0
+    if page.slot:
+        now.swap_count = s.slots[page.slot].swap_count
+        bits |= IS_CACHED
+    if page.flags & PG_KSM:
+        bits |= IS_KSM
+    if exclusive:
+        bits |= IS_EXCLUSIVE
+    if not page.flags & PG_LRU:
+        bits |= IS_OFF_LRU
+    if write:
+        bits |= IS_WRITE
+    if past:
+        bits |= IS_PAST_CACHE
+    if page.flags & PG_WRITEBACK:
+        bits |= IS_WRITEBACK
+        if s.stable:
+            bits |= IS_STABLE_WRITEBACK
+            marked = False
+    if marked:
+        bits |= IS_MARKED
+    if s.sync:
+        bits |= IS_SYNC
+    if swap_full(s):
+        bits |= IS_SWAP_FULL
+    now.predicates = bits
+    return now
+
+cdef bint fresh(Sim *s, uint32_t p) noexcept nogil:
+    cdef uint32_t i
+    if s.pages[p].flags & PG_BATCH:
+        for i in range(s.batch_len[s.cpu]):
+            if s.batch[<size_t>s.cpu * s.batch_size + i] == p:
+                return True
+    return False
+
+cdef bint holds(check_t *k, Situation *now) noexcept nogil:
+    cdef int64_t value, limit
+    if k.must & ~now.predicates or k.mustnot & now.predicates:
+        return False
+    if k.measure == MEASURE_NONE:
+        return True
+    if k.measure == MEASURE_REFS:
+        value = now.refs
+    elif k.measure == MEASURE_MAPS:
+        value = now.maps
+    elif k.measure == MEASURE_SWAP_COUNT:
+        value = now.swap_count
+    else:
+        value = now.maps + now.swap_count
+    limit = k.n
+    if k.plus & PLUS_CACHED and now.predicates & IS_CACHED:
+        limit += 1
+    if k.plus & PLUS_OFF_LRU and now.predicates & IS_OFF_LRU:
+        limit += 1
+    if k.compare == CMP_EQ:
+        return value == limit
+    if k.compare == CMP_NE:
+        return value != limit
+    if k.compare == CMP_GT:
+        return value > limit
+    if k.compare == CMP_LT:
+        return value < limit
+    if k.compare == CMP_GE:
+        return value >= limit
+    return value <= limit
+
+cdef inline void rare(Sim *s, check_t *k, Situation *now, uint32_t p, uint32_t pid, uint32_t maps, uint32_t entries) noexcept nogil:
+    """Predicates that cost something are looked up only for checks that ask."""
+    if (k.must | k.mustnot) & IS_VISIBLE and visible(s, p, pid, maps, entries):
+        now.predicates |= IS_VISIBLE
+    if (k.must | k.mustnot) & IS_FRESH and fresh(s, p):
+        now.predicates |= IS_FRESH
+
+cdef bint decide(Sim *s, uint32_t p, uint32_t pid, bint write, uint32_t *index) noexcept nogil:
+    """do_wp_page: true = reuse; the index of the check that decided."""
+    cdef page_t *page = s.pages + p
+    cdef uint32_t i = 0
+    cdef check_t *k
+    cdef Situation now
+    while True:
+        k = s.write_fault + i
+        now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
+        rare(s, k, &now, p, pid, 1, 0)
+        if holds(k, &now):
+            index[0] = i
+            if k.op == CHECK_COPY:
+                return False
+            elif k.op == CHECK_REUSE:
+                return True
+            elif k.op == CHECK_LEAVE_AND_REUSE:
+                if leave(s, p, C_REMOVALS_BY_CAUSE__WRITE_FAULT):
+                    s.left = p
+                return True
+            elif k.op == CHECK_LOCK_OR_COPY:
+                if page.flags & PG_LOCKED:
+                    s.c[<int>C_LOCK_FAILURES] += 1
+                    s.outcome |= LOCK_FAILED
+                    return False
+            elif k.op == CHECK_LOCK_OR_WAIT:
+                if page.flags & PG_LOCKED:
+                    s.c[<int>C_LOCK_WAITS] += 1
+            elif k.op == CHECK_DRAIN:
+                drain(s, s.cpu)
+            elif k.op == CHECK_LEAVE_SWAP_CACHE:
+                if leave(s, p, C_REMOVALS_BY_CAUSE__WRITE_FAULT):
+                    s.left = p
+        i += 1
+
+cdef bint would_reuse(Sim *s, uint32_t p, uint32_t pid, uint32_t i, bint write) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef bint here = fresh(s, p)
+    cdef Situation now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
+    cdef check_t *k
+    if here:
+        now.predicates |= IS_FRESH
+    while s.write_fault[i].op != CHECK_END:
+        k = s.write_fault + i
+        i += 1
+        if (k.must | k.mustnot) & IS_VISIBLE and visible(s, p, pid, 1, 0):
+            now.predicates |= IS_VISIBLE
+        if not holds(k, &now):
+            continue
+        if k.op == CHECK_COPY:
+            return False
+        if k.op == CHECK_REUSE or k.op == CHECK_LEAVE_AND_REUSE:
+            return True
+        if k.op == CHECK_LOCK_OR_COPY and page.flags & PG_LOCKED:
+            return False
+        if k.op == CHECK_DRAIN and here:
+            here = False
+            now.refs -= 1
+            now.predicates &= ~<uint32_t>(IS_OFF_LRU | IS_FRESH)
+        elif k.op == CHECK_LEAVE_SWAP_CACHE and now.predicates & IS_CACHED and not page.flags & PG_WRITEBACK \
+                and now.swap_count == 0:
+            now.refs -= 1
+            now.predicates &= ~<uint32_t>IS_CACHED
+    return False
+
+cdef uint32_t blame(Sim *s, uint32_t p, uint32_t pid, uint32_t index) noexcept nogil:
+    cdef check_t *k = s.write_fault + index
+    cdef page_t *page = s.pages + p
+    if k.op == CHECK_LOCK_OR_COPY:
+        return CAUSE_LOCK
+    if page.flags & PG_KSM and k.must & IS_KSM:
+        return CAUSE_KSM
+    if (k.must or k.mustnot or k.measure) and would_reuse(s, p, pid, index + 1, True):
+        return CAUSE_PRE_CHECK
+    if page.flags & PG_KSM:
+        return CAUSE_KSM
+    if page.slot:
+        return CAUSE_SWAP_CACHE
+    if page.flags & PG_BATCH:
+        return CAUSE_LRU_BATCH
+    if page.gets or page.pins:
+        return CAUSE_TRANSIENT_GET
+    return CAUSE_LOST_EXCLUSIVITY
+
+
+# ------------------------------------------------------------------ accesses (5)
+
+cdef inline void stored(Sim *s, pte_t *pte) noexcept nogil:
+    cdef uint32_t p = pte.word >> PTE_SHIFT
+    pte.word &= ~<uint32_t>PTE_BLANK
+    s.pages[p].flags &= ~<uint32_t>PG_BLANK
+    if s.contents != NULL:
+        s.contents[p].first = s.contents[p].last = <uint32_t>(s.time + 1)
+
+cdef inline uint32_t blank_bit(page_t *page) noexcept nogil:
+    return PTE_BLANK if page.flags & PG_BLANK else 0
+
+cdef int allocate_for(Sim *s, uint32_t pid, uint32_t v, uint32_t *p) noexcept nogil:
+    """A new page for this fault; AGAIN if the charge's reclaim changed the pte."""
+    cdef uint32_t before = pte_at(s, pid, v).word & ~<uint32_t>(PTE_YOUNG | PTE_DIRTY)
+    cdef int status = new_page(s, v, p)
+    if status:
+        return status
+    if pte_at(s, pid, v).word & ~<uint32_t>(PTE_YOUNG | PTE_DIRTY) != before:
+        put_page(s, p[0], 1)
+        return AGAIN
+    return OK
+
+cdef pte_t *install(Sim *s, uint32_t pid, uint32_t v, uint32_t p, bint write) noexcept nogil:
+    cdef pte_t *pte = pte_make(s, pid, v)
+    pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG
+    if write:
+        pte.word |= PTE_WRITE | PTE_DIRTY | blank_bit(s.pages + p)
+    link(s, p, pid, pte)
+    if s.exclusive:
+        s.pages[p].flags |= PG_EXCL
+    s.procs[pid].flags |= PROC_HAS_ANON
+    batch_add(s, p)
+    return pte
+
+cdef int access(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
+    cdef pte_t *pte
+    cdef uint32_t kind, word
+    cdef int status
+    faulted[0] = False
+    s.left = 0
+    while True:
+        pte = pte_make(s, pid, v)
+        word = pte.word
+        kind = kind_of(word)
+        if (kind == PTE_PRESENT and (word & PTE_WRITE or not write)) or (kind == PTE_ZERO and not write):
+            if store:
+                pte.word |= PTE_YOUNG | PTE_DIRTY
+                stored(s, pte)
+            elif not looking:
+                pte.word |= PTE_YOUNG
+            return OK
+        if not faulted[0]:
+            faulted[0] = True
+            s.c[<int>C_FAULTS] += 1
+            s.outcome |= FAULT
+        if kind == PTE_SWAP:
+            status = swap_in(s, pid, v, pte, write, store)
+        elif kind == PTE_NONE and not write:
+            pte.word = PTE_ZERO | PTE_YOUNG
+            s.procs[pid].zeros += 1
+            s.c[<int>C_ZERO_PAGES] += 1
+            s.outcome |= ZERO_PAGE
+            return OK
+        elif kind != PTE_PRESENT:
+            status = zero_fill(s, pid, v, store, True)
+        else:
+            status = write_fault(s, pid, v, pte, store, False)
+        if status != AGAIN:
+            return status
+
+cdef int zero_fill(Sim *s, uint32_t pid, uint32_t v, bint store, bint write) noexcept nogil:
+    cdef uint32_t p
+    cdef pte_t *pte
+    cdef int status = allocate_for(s, pid, v, &p)
+    if status:
+        return status
+    s.pages[p].flags |= PG_BLANK
+    if kind_of(pte_at(s, pid, v).word) == PTE_ZERO:
+        s.procs[pid].zeros -= 1
+    pte = install(s, pid, v, p, write)
+    s.c[<int>C_ZERO_FILLS] += 1
+    s.outcome |= ZERO_FILLED
+    if store:
+        stored(s, pte)
+    return OK
+
+cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, bint unshare) noexcept nogil:
+    """5.1"""
+    cdef uint32_t p = pte.word >> PTE_SHIFT, index = 0
+    cdef page_t *page = s.pages + p
+    cdef int status
+    if decide(s, p, pid, not unshare, &index):
+        s.outcome |= REUSED
+        if s.exclusive:
+            page.flags |= PG_EXCL
+        if not unshare:
+            if visible(s, p, pid, 1, 0):
+                s.c[<int>C_MISSED_COPIES] += 1
+                s.outcome |= MISSED
+            pte.word |= PTE_WRITE | PTE_DIRTY | PTE_YOUNG | blank_bit(page)
+            s.c[<int>C_REUSES] += 1
+            if store:
+                page.flags &= ~<uint32_t>PG_DROPPED
+    else:
+        status = copy(s, pid, v, pte, p, index, unshare)
+        if status:
+            return status
+    if unshare:
+        s.c[<int>C_UNSHARES] += 1
+        s.outcome |= UNSHARED
+        return OK
+    s.c[<int>C_WRITE_FAULTS] += 1
+    s.outcome = (s.outcome & ~<uint32_t>(<uint32_t>31 << CHECK_SHIFT)) | WRITE_FAULT | (index + 1) << CHECK_SHIFT
+    if store:
+        stored(s, pte)
+    return OK
+
+cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32_t index, bint unshare) noexcept nogil:
+    cdef page_t *page = s.pages + old
+    cdef bint needless = not unshare and not visible(s, old, pid, 1, 0)
+    cdef uint32_t cause = blame(s, old, pid, index) if needless else 0
+    cdef bint broken = False, ksm = (page.flags & PG_KSM) != 0
+    cdef uint32_t i, p
+    cdef int status
+    if page.pins:
+        for i in range(s.ref_high):
+            if s.refs[i].kind == REF_PIN and s.refs[i].page == old and s.refs[i].pid == pid:
+                broken = True
+    page.refs += 1
+    status = allocate_for(s, pid, v, &p)
+    if status:
+        put_page(s, old, 1)
+        return status
+    if s.contents != NULL:
+        s.contents[p] = s.contents[old]
+    s.pages[p].flags |= page.flags & PG_BLANK
+    unlink(s, old, pid, pte)
+    install(s, pid, v, p, not unshare)
+    page.refs -= 1
+    if s.copy_leaves and page.maps == 0:
+        leave_trylock(s, old, C_REMOVALS_BY_CAUSE__COPY)
+    put_page(s, old, 1)
+    s.outcome |= COPIED
+    if ksm:
+        s.c[<int>C_KSM_COPIES] += 1
+    if unshare:
+        s.c[<int>C_UNSHARE_COPIES] += 1
+        return OK
+    s.c[<int>C_COPIES] += 1
+    if s.left == old:
+        s.c[<int>C_FUTILE_REMOVALS] += 1
+        s.outcome |= FUTILE
+    if broken:
+        s.c[<int>C_BROKEN_PINS] += 1
+        s.outcome |= PIN_BROKEN
+    if needless:
+        s.c[<int>C_NEEDLESS_COPIES] += 1
+        s.c[<int>C_NEEDLESS_COPIES + cause] += 1
+        s.outcome |= NEEDLESS | cause << CAUSE_SHIFT
+    return OK
+
+
+# ------------------------------------------------------------------ swap-in (5.2, 5.3)
+
+cdef void read_from_device(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    if s.contents != NULL:
+        s.contents[p] = s.slot_contents[n]
+    if s.slots[n].flags & SLOT_BLANK:
+        s.pages[p].flags |= PG_BLANK
+    if s.slots[n].flags & SLOT_BLANK and s.blank_io_free:
+        s.c[<int>C_SWAP_READS_BLANK] += 1
+    else:
+        s.c[<int>C_SWAP_READS] += 1
+
+cdef int read_in(Sim *s, uint32_t v, uint32_t n, uint32_t *number) noexcept nogil:
+    cdef uint32_t p
+    cdef int status = new_page(s, v, &p)
+    if status:
+        return status
+    refault(s, p, n)
+    s.pages[p].slot = n
+    s.slots[n].page = p
+    s.slots[n].flags |= SLOT_CACHED
+    s.c[<int>C_SWAP_CACHE_ADDS] += 1
+    read_from_device(s, p, n)
+    batch_add(s, p)
+    number[0] = p
+    return OK
+
+cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
+    cdef proc_t *proc = s.procs + pid
+    cdef int64_t most = 1 << (s.page_cluster if s.page_cluster < 5 else 5)
+    cdef int64_t before = <int64_t>proc.ra_last - 1, pages, size, first, last, w, leaf
+    cdef uint32_t p
+    cdef pte_t *pte
+    cdef int status
+    cdef bint neighbour = before >= 0
+    pages = 1
+    if most > 1:
+        pages = proc.ra_hits + 2
+        if proc.ra_hits == 0:
+            pages = 2 if neighbour and (v == before - 1 or v == before + 1) else 1
+        else:
+            size = 4
+            while size < pages:
+                size *= 2
+            pages = size
+        if pages > most:
+            pages = most
+        if pages < proc.ra_window // 2:
+            pages = proc.ra_window // 2
+    proc.ra_last = v + 1
+    proc.ra_window = <uint16_t>pages
+    proc.ra_hits = 0
+    if pages <= 1:
+        proc.ra_window = 1
+        return read_in(s, v, pte_at(s, pid, v).word >> PTE_SHIFT, &p)
+    if neighbour and v == before + 1:
+        first = v
+    elif neighbour and v == before - 1:
+        first = <int64_t>v - pages + 1
+    else:
+        first = <int64_t>v - (pages - 1) // 2
+    last = first + pages - 1
+    leaf = v & ~<uint32_t>(LEAF - 1)
+    if first < leaf:
+        first = leaf
+    if last > leaf + LEAF - 1:
+        last = leaf + LEAF - 1
+    if last > <int64_t>s.space - 1:
+        last = <int64_t>s.space - 1
+    w = first
+    while w <= last:
+        pte = pte_at(s, pid, <uint32_t>w)
+        if kind_of(pte.word) == PTE_SWAP and not s.slots[pte.word >> PTE_SHIFT].flags & SLOT_CACHED:
+            status = read_in(s, <uint32_t>w, pte.word >> PTE_SHIFT, &p)
+            if status:
+                if w == v:
+                    return status
+                break
+            if w != v:
+                s.pages[p].flags |= PG_READAHEAD
+                s.c[<int>C_READAHEAD] += 1
+        w += 1
+    if s.readahead_drains:
+        drain(s, s.cpu)
+    return OK
+
+cdef int swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write, bint store) noexcept nogil:
+    cdef uint32_t n = pte.word >> PTE_SHIFT, p
+    cdef slot_t *slot = s.slots + n
+    cdef proc_t *proc = s.procs + pid
+    cdef bint past = False
+    cdef int status
+    s.c[<int>C_SWAP_INS] += 1
+    s.outcome |= SWAP_IN
+    if slot.flags & SLOT_CACHED:
+        s.c[<int>C_SWAP_CACHE_HITS] += 1
+        s.outcome |= FROM_CACHE
+        p = slot.page
+        s.pages[p].refs += 1
+        if s.pages[p].flags & PG_READAHEAD:
+            s.pages[p].flags &= ~<uint32_t>PG_READAHEAD
+            if proc.ra_hits < 65535:
+                proc.ra_hits += 1
+            s.c[<int>C_READAHEAD_HITS] += 1
+        proc.ra_last = v + 1
+    else:
+        s.c[<int>C_MAJOR_FAULTS] += 1
+        s.outcome |= MAJOR
+        if s.sync and s.bypass and slot.swap_count == 1:
+            s.outcome |= PAST_CACHE
+            past = True
+            status = new_page(s, v, &p)
+            if status:
+                return status
+            refault(s, p, n)
+            read_from_device(s, p, n)
+            batch_add(s, p)
+        else:
+            if s.sync and not s.bypass:
+                status = read_in(s, v, n, &p)
+            else:
+                status = read_ahead(s, pid, v)
+            while status == OK and not slot.flags & SLOT_CACHED:
+                status = read_in(s, v, n, &p)
+            if status:
+                return status
+            p = slot.page
+            s.pages[p].refs += 1
+    if s.pages[p].flags & PG_LOCKED:
+        s.c[<int>C_LOCK_WAITS] += 1
+    return map_swapped(s, pid, v, pte, n, p, write, store, past)
+
+cdef int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, uint32_t p, bint write, bint store,
+                     bint past) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef bint marked = (pte.word & PTE_WRITE) != 0, exclusive = False, mapped = False
+    cdef uint32_t own_maps = 0, own_entries = 1
+    cdef check_t *k = s.swap_in
+    cdef Situation now
+    while k.op != CHECK_END:
+        now = situation(s, p, write, exclusive, marked, past)
+        rare(s, k, &now, p, pid, own_maps, own_entries)
+        if holds(k, &now):
+            if k.op == CHECK_DRAIN:
+                drain(s, s.cpu)
+            elif k.op == CHECK_FREE_ENTRY:
+                own_entries = 0
+                s.slots[n].swap_count -= 1
+                s.procs[pid].swapped -= 1
+                if s.slots[n].swap_count == 0 and not s.slots[n].flags & SLOT_CACHED:
+                    free_the_slot(s, n)
+            elif k.op == CHECK_LEAVE_SWAP_CACHE:
+                if leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
+                    s.left = p
+            elif k.op == CHECK_MARK_EXCLUSIVE:
+                exclusive = True
+            elif not mapped:
+                mapped = True
+                if k.op == CHECK_MAP_WRITABLE:
+                    s.outcome |= MAPPED_WRITABLE
+                    if visible(s, p, pid, own_maps, own_entries):
+                        s.c[<int>C_MISSED_COPIES] += 1
+                        s.outcome |= MISSED
+                pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG
+                if k.op == CHECK_MAP_WRITABLE:
+                    pte.word |= PTE_WRITE | blank_bit(page) | (PTE_DIRTY if write else 0)
+                link(s, p, pid, pte)
+                own_maps = 1
+                if exclusive:
+                    page.flags |= PG_EXCL
+                s.procs[pid].flags |= PROC_HAS_ANON
+        k += 1
+    if not write:
+        return OK
+    if pte.word & PTE_WRITE:
+        if store:
+            stored(s, pte)
+            page.flags &= ~<uint32_t>PG_DROPPED
+        return OK
+    return write_fault(s, pid, v, pte, store, False)
+
+
+# ------------------------------------------------------------------ all other paths (6)
+
+cdef int fork(Sim *s, uint32_t pid, uint32_t child) noexcept nogil:
+    cdef proc_t *mine = s.procs + pid
+    cdef proc_t *theirs = s.procs + child
+    cdef uint32_t d, leaf, i, word, p, ahead
+    cdef size_t base
+    cdef pte_t *pte
+    cdef pte_t *copy_of
+    cdef page_t *page
+    cdef int status
+    s.c[<int>C_FORKS] += 1
+    memset(theirs, 0, sizeof(proc_t))
+    theirs.flags = PROC_ALIVE | (mine.flags & PROC_HAS_ANON)
+    theirs.parent = <uint16_t>pid
+    theirs.cpu = <uint16_t>(child % s.cpus)
+    theirs.ra_last = mine.ra_last
+    theirs.ra_window = mine.ra_window
+    theirs.ra_hits = mine.ra_hits
+    if not mine.flags & PROC_HAS_ANON:
+        return OK
+    for d in range(s.ndir):
+        leaf = s.dirs[<size_t>pid * s.ndir + d]
+        if leaf == 0:
+            continue
+        pte = s.ptes + <size_t>leaf * LEAF
+        copy_of = pte_make(s, child, d << 9)
+        for i in range(LEAF):
+            if i + FAR < LEAF and kind_of(pte[i + FAR].word) == PTE_PRESENT:
+                COWFAST_PREFETCH(s.pages + (pte[i + FAR].word >> PTE_SHIFT))
+            word = pte[i].word
+            if word == 0:
+                continue
+            s.c[<int>C_PTES_COPIED] += 1
+            if kind_of(word) == PTE_PRESENT:
+                p = word >> PTE_SHIFT
+                page = s.pages + p
+                if page.refs >= PIN_BIAS and s.fork_rule and mine.flags & PROC_HAS_PINNED \
+                        and (s.fork_rule == 1 or page.flags & PG_EXCL):
+                    status = early_copy(s, p, child, (d << 9) + i)
+                    if status:
+                        return status
+                    continue
+                pte[i].word = word & ~<uint32_t>(PTE_WRITE | PTE_BLANK)
+                copy_of[i].word = word & ~<uint32_t>(PTE_WRITE | PTE_BLANK | PTE_YOUNG)
+                page.flags &= ~<uint32_t>PG_EXCL
+                page.refs += 1
+                # the child goes behind its parent in the ring
+                copy_of[i].prev = <uint16_t>pid
+                copy_of[i].next = pte[i].next
+                if pte[i].next == pid:
+                    pte[i].prev = <uint16_t>child
+                else:
+                    pte_at(s, pte[i].next, (d << 9) + i).prev = <uint16_t>child
+                pte[i].next = <uint16_t>child
+                page.maps += 1
+                theirs.present += 1
+            elif kind_of(word) == PTE_SWAP:
+                pte[i].word = copy_of[i].word = word & ~<uint32_t>PTE_WRITE
+                s.slots[word >> PTE_SHIFT].swap_count += 1
+                theirs.swapped += 1
+            else:
+                copy_of[i].word = PTE_ZERO
+                theirs.zeros += 1
+    return OK
+
+cdef int early_copy(Sim *s, uint32_t old, uint32_t child, uint32_t v) noexcept nogil:
+    cdef uint32_t p
+    cdef int status = new_page(s, v, &p)
+    if status:
+        return status
+    if s.contents != NULL:
+        s.contents[p] = s.contents[old]
+    s.pages[p].flags |= s.pages[old].flags & PG_BLANK
+    install(s, child, v, p, True)
+    s.c[<int>C_EARLY_COPIES] += 1
+    s.outcome |= EARLY_COPY
+    return OK
+
+cdef inline void zap(Sim *s, uint32_t pid, pte_t *pte) noexcept nogil:
+    cdef uint32_t word = pte.word, p, n
+    s.c[<int>C_PTES_ZAPPED] += 1
+    pte.word = 0
+    if kind_of(word) == PTE_PRESENT:
+        p = word >> PTE_SHIFT
+        unlink(s, p, pid, pte)
+        if s.pages[p].maps == 0 and s.pages[p].slot:
+            leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
+        put_page(s, p, 1)
+    elif kind_of(word) == PTE_SWAP:
+        n = word >> PTE_SHIFT
+        s.procs[pid].swapped -= 1
+        s.slots[n].swap_count -= 1
+        if s.slots[n].swap_count == 0:
+            if not s.slots[n].flags & SLOT_CACHED:
+                free_the_slot(s, n)
+            elif s.pages[s.slots[n].page].maps == 0 or swap_full(s):
+                leave_trylock(s, s.slots[n].page, C_REMOVALS_BY_CAUSE__ZAP)
+    else:
+        s.procs[pid].zeros -= 1
+
+cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept nogil:
+    cdef uint64_t v = first
+    cdef pte_t *pte
+    if s.unmap_drains:
+        drain(s, s.cpu)
+    while v < end:
+        if s.dirs[<size_t>pid * s.ndir + (v >> 9)] == 0:
+            v = (v | (LEAF - 1)) + 1
+            continue
+        pte = pte_at(s, pid, <uint32_t>v)
+        if pte.word:
+            zap(s, pid, pte)
+        v += 1
+
+cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
+    """The address space goes; its leaves are empty by then and go back."""
+    cdef uint32_t d, i
+    cdef uint32_t *leaf
+    cdef pte_t *pte
+    if s.unmap_drains:
+        drain(s, s.cpu)
+    for d in range(s.ndir):
+        leaf = s.dirs + <size_t>pid * s.ndir + d
+        if leaf[0] == 0:
+            continue
+        pte = s.ptes + <size_t>leaf[0] * LEAF
+        for i in range(LEAF):
+            if i + FAR < LEAF and kind_of(pte[i + FAR].word) == PTE_PRESENT:
+                COWFAST_PREFETCH(s.pages + (pte[i + FAR].word >> PTE_SHIFT))
+            if pte[i].word:
+                zap(s, pid, pte + i)
+            pte[i].next = pte[i].prev = 0
+        s.leaf_free[s.nleaf_free] = leaf[0]
+        s.nleaf_free += 1
+        leaf[0] = 0
+    s.procs[pid].leaves = 0
+    s.procs[pid].flags = PROC_ALIVE
+    s.procs[pid].ra_last = 0
+    s.procs[pid].ra_window = 0
+    s.procs[pid].ra_hits = 4
+
+cdef void protect(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept nogil:
+    cdef uint64_t v = first
+    cdef pte_t *pte
+    cdef page_t *page
+    while v < end:
+        if s.dirs[<size_t>pid * s.ndir + (v >> 9)] == 0:
+            v = (v | (LEAF - 1)) + 1
+            continue
+        pte = pte_at(s, pid, <uint32_t>v)
+        v += 1
+        if kind_of(pte.word) != PTE_PRESENT:
+            continue
+        page = s.pages + (pte.word >> PTE_SHIFT)
+        pte.word &= ~<uint32_t>(PTE_WRITE | PTE_BLANK)
+        if not page.flags & PG_KSM and page.flags & PG_EXCL and (s.protect_rule == 2 or (s.protect_rule == 1 and pte.word & PTE_DIRTY)):
+            pte.word |= PTE_WRITE | blank_bit(page)
+
+cdef int prefetch(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept nogil:
+    cdef uint64_t v = first
+    cdef pte_t *pte
+    cdef uint32_t p
+    while v < end:
+        if s.dirs[<size_t>pid * s.ndir + (v >> 9)] == 0:
+            v = (v | (LEAF - 1)) + 1
+            continue
+        pte = pte_at(s, pid, <uint32_t>v)
+        if kind_of(pte.word) == PTE_SWAP and not s.slots[pte.word >> PTE_SHIFT].flags & SLOT_CACHED:
+            if read_in(s, <uint32_t>v, pte.word >> PTE_SHIFT, &p):
+                break
+        v += 1
+    drain(s, s.cpu)
+    return OK
+
+cdef bint wants_fault(page_t *page, int rule) noexcept nogil:
+    if rule == 1:
+        return True
+    if rule == 2:
+        return not page.flags & PG_KSM and page.maps > 1
+    return rule == 3 and not page.flags & PG_EXCL
+
+cdef int reach(Sim *s, uint32_t pid, uint32_t v, uint32_t flags, int rule, bint pin, uint32_t *found) noexcept nogil:
+    """GUP: the page behind the pte, made fit for the reference; 0 = the zero page."""
+    cdef bint write = (flags & EV_WRITE) != 0, faulted, again
+    cdef pte_t *pte
+    cdef page_t *page
+    cdef int status = access(s, pid, v, write, False, True, &faulted)
+    if status:
+        return status
+    while True:
+        pte = pte_at(s, pid, v)
+        if kind_of(pte.word) == PTE_SWAP:
+            status = access(s, pid, v, write, False, True, &again)
+            if status:
+                return status
+            continue
+        if kind_of(pte.word) == PTE_ZERO:
+            if not (pin and flags & EV_LONGTERM and s.unshare_zero):
+                found[0] = 0
+                return OK
+            s.c[<int>C_FAULTS] += 1
+            s.c[<int>C_UNSHARES] += 1
+            s.outcome |= FAULT
+            status = zero_fill(s, pid, v, False, False)
+            if status == OK:
+                s.outcome |= UNSHARED
+                faulted = True
+            elif status != AGAIN:
+                return status
+            continue
+        page = s.pages + (pte.word >> PTE_SHIFT)
+        if write or pte.word & PTE_WRITE or not wants_fault(page, rule):
+            break
+        s.c[<int>C_FAULTS] += 1
+        s.outcome |= FAULT
+        faulted = True
+        s.left = 0
+        status = write_fault(s, pid, v, pte, False, rule != 1)
+        if status != OK and status != AGAIN:
+            return status
+    found[0] = pte.word >> PTE_SHIFT
+    if not pin or s.pin_references:
+        touch(s, found[0], faulted)
+    if page.refs > <uint32_t>0x7FFFFBFF or page.gets == 65535 or page.pins == 65535:
+        return ERR_COUNT_LIMIT
+    return OK
+
+cdef void set_ref(Sim *s, uint32_t number, uint32_t kind, uint32_t pid, uint32_t v, uint32_t flags, uint32_t p) noexcept nogil:
+    cdef ref_t *ref = s.refs + number
+    ref.page = p
+    ref.vpage = v
+    ref.pid = <uint16_t>pid
+    ref.kind = <uint8_t>kind
+    ref.flags = <uint8_t>flags
+    if number >= s.ref_high:
+        s.ref_high = number + 1
+
+cdef void drop(Sim *s, uint32_t number) noexcept nogil:
+    cdef ref_t *ref = s.refs + number
+    cdef uint32_t p = ref.page, kind = ref.kind
+    memset(ref, 0, sizeof(ref_t))
+    while s.ref_high and s.refs[s.ref_high - 1].kind == REF_NONE:
+        s.ref_high -= 1
+    if kind == REF_PIN:
+        s.live_pins -= 1
+    if p == 0:
+        return
+    if kind == REF_LOCK:
+        s.pages[p].flags &= ~<uint32_t>PG_LOCKED
+    elif kind == REF_GET:
+        s.pages[p].gets -= 1
+        put_page(s, p, 1)
+    else:
+        s.pages[p].pins -= 1
+        put_page(s, p, PIN_BIAS)
+
+cdef void pinwrite(Sim *s, uint32_t p) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef uint32_t n, pid
+    cdef pte_t *pte
+    if p == 0:
+        s.outcome |= SKIPPED
+        return
+    if s.contents != NULL:
+        s.contents[p].first = <uint32_t>(s.time + 1)
+    page.flags = (page.flags | PG_STALE) & ~<uint32_t>(PG_BLANK | PG_DROPPED)
+    n = page.maps
+    pid = page.owner
+    while n:
+        pte = pte_at(s, pid, page.vpage)
+        pte.word &= ~<uint32_t>PTE_BLANK
+        pid = pte.next
+        n -= 1
+
+cdef bint mergeable(page_t *page) noexcept nogil:
+    return not page.flags & PG_LOCKED and page.refs == <uint32_t>page.maps + (page.slot != 0)
+
+cdef void merge(Sim *s, uint32_t pid, uint32_t v, uint32_t other) noexcept nogil:
+    cdef pte_t *mine = pte_at(s, pid, v)
+    cdef pte_t *theirs = pte_at(s, other, v)
+    cdef pte_t *pte
+    cdef uint32_t a = mine.word >> PTE_SHIFT, b = theirs.word >> PTE_SHIFT, n, at
+    cdef page_t *pa = s.pages + a
+    cdef page_t *pb = s.pages + b
+    if kind_of(mine.word) != PTE_PRESENT or kind_of(theirs.word) != PTE_PRESENT or other == pid or a == b \
+            or not s.procs[other].flags & PROC_ALIVE or pa.flags & PG_KSM or not (mergeable(pa) and mergeable(pb)):
+        s.outcome |= SKIPPED
+        return
+    s.c[<int>C_MERGES] += 1
+    n = pb.maps
+    at = pb.owner
+    while n:
+        pte = pte_at(s, at, v)
+        if pte.word & PTE_DIRTY:
+            pb.flags |= PG_DIRTY
+        pte.word &= ~<uint32_t>(PTE_WRITE | PTE_DIRTY | PTE_BLANK)
+        at = pte.next
+        n -= 1
+    pb.flags = (pb.flags | PG_KSM) & ~<uint32_t>PG_EXCL
+    unlink(s, a, pid, mine)
+    mine.word = b << PTE_SHIFT | PTE_PRESENT | (mine.word & PTE_YOUNG)
+    link(s, b, pid, mine)
+    pb.refs += 1
+    if pa.maps == 0:
+        leave_trylock(s, a, C_REMOVALS_BY_CAUSE__MERGE)
+    put_page(s, a, 1)
+
+
+# ------------------------------------------------------------------ events (2)
+
+cdef inline bint ranged(uint32_t op) noexcept nogil:
+    return op == DISCARD or op == PROTECT or op == PAGEOUT or op == PREFETCH
+
+cdef int check(Sim *s, event_t *e) noexcept nogil:
+    """What can be wrong with an event, before anything of it is done; and the room that it may need."""
+    cdef uint32_t op = e.op, allowed = 0
+    cdef uint64_t need = 0, leaves = 0
+    cdef bint paged = op <= WRITE or op == GET or op == PIN or op == LOCK or op == MERGE or ranged(op)
+    cdef bint needs_pid = paged or op == FORK or op == EXIT or op == EXEC or op == CPU
+    cdef bint takes = op == GET or op == PIN or op == LOCK
+    cdef bint holds_ref = op == PUT or op == UNPIN or op == UNLOCK or op == PINREAD or op == PINWRITE
+    cdef uint32_t kind
+    if op >= NR_OPS:
+        return ERR_BAD_OP
+    if e.pid >= s.processes:
+        return ERR_BAD_PID
+    if op == GET:
+        allowed = EV_LOOK | EV_WRITE
+    elif op == PIN:
+        allowed = EV_WRITE | EV_LONGTERM
+    if e.flags & ~allowed:
+        return ERR_BAD_FLAGS
+    if paged and <uint64_t>e.page + (e.arg if ranged(op) and e.arg else 1) > s.space:
+        return ERR_BAD_PAGE
+    if needs_pid and not s.procs[e.pid].flags & PROC_ALIVE:
+        return ERR_DEAD_PID
+    if (op == FORK or op == MERGE) and e.arg >= s.processes:
+        return ERR_BAD_PID
+    if op == FORK and s.procs[e.arg].flags & PROC_ALIVE:
+        return ERR_CHILD_ALIVE
+    if op == CPU and e.arg >= s.cpus:
+        return ERR_BAD_CPU
+    if op == FILLSWAP and <int64_t>e.arg > free_slots(s):
+        return ERR_SWAP_FULL
+    if takes or holds_ref:
+        if e.arg >= s.references:
+            return ERR_BAD_REF
+        kind = s.refs[e.arg].kind
+        if takes and kind:
+            return ERR_REF_BUSY
+        if holds_ref:
+            if kind == REF_NONE:
+                return ERR_REF_EMPTY
+            if (op == PUT and kind != REF_GET) or (op == UNPIN and kind != REF_PIN) or (op == UNLOCK and kind != REF_LOCK) \
+                    or ((op == PINREAD or op == PINWRITE) and kind == REF_LOCK):
+                return ERR_REF_KIND
+    if op == LOCK:
+        if kind_of(pte_at(s, e.pid, e.page).word) == PTE_PRESENT and s.pages[pte_at(s, e.pid, e.page).word >> PTE_SHIFT].flags & PG_LOCKED:
+            return ERR_ALREADY_LOCKED
+    if op <= WRITE or op == GET or op == PIN:
+        need = 64
+        leaves = 1
+    elif op == FORK:
+        need = s.live_pins + 8
+        leaves = s.procs[e.pid].leaves
+    elif op == PREFETCH:
+        need = s.procs[e.pid].swapped + 8
+    if not s.memory and s.live + need >= s.page_cap:
+        return WANT_PAGES
+    if leaves > s.nleaf_free:
+        return WANT_LEAVES
+    return OK
+
+cdef int do_event(Sim *s, event_t *e) noexcept nogil:
+    cdef uint32_t op = e.op, pid = e.pid, v = e.page, p = 0, i
+    cdef uint64_t n = e.arg if e.arg else 1
+    cdef bint faulted
+    cdef int status
+    cdef pte_t *pte
+    s.cpu = s.procs[pid].cpu
+    if op <= WRITE:
+        status = access(s, pid, v, op == WRITE, op == WRITE, False, &faulted)
+        if status == OK and s.contents != NULL:
+            p = pte_at(s, pid, v).word
+            s.value.first = s.value.last = 0
+            if kind_of(p) == PTE_PRESENT:
+                s.value = s.contents[p >> PTE_SHIFT]
+        return status
+    if op == FORK:
+        return fork(s, pid, e.arg)
+    if op == EXIT or op == EXEC:
+        zap_all(s, pid)
+        if op == EXIT:
+            s.c[<int>C_EXITS] += 1
+            s.procs[pid].flags = 0
+            for i in range(s.ref_high):
+                if s.refs[i].kind and s.refs[i].pid == pid:
+                    s.refs[i].pid = NOBODY
+    elif op == DISCARD:
+        zap_range(s, pid, v, v + n)
+    elif op == PROTECT:
+        protect(s, pid, v, v + n)
+    elif op == PAGEOUT:
+        pageout(s, pid, v, n)
+    elif op == RECLAIM:
+        if e.arg:
+            try_to_free(s, e.arg if e.arg > CLUSTER else CLUSTER)
+        else:
+            reclaim_everything(s)
+    elif op == PREFETCH:
+        return prefetch(s, pid, v, v + n)
+    elif op == DRAIN:
+        if e.arg == 1:
+            for i in range(s.cpus):
+                drain(s, i)
+        else:
+            drain(s, s.cpu)
+    elif op == GET:
+        status = reach(s, pid, v, e.flags, s.get_read, False, &p)
+        if status:
+            return status
+        set_ref(s, e.arg, REF_GET, pid, v, e.flags, p)
+        if p:
+            s.pages[p].gets += 1
+            s.pages[p].refs += 1
+    elif op == PIN:
+        s.unmovable = (e.flags & EV_LONGTERM) != 0
+        status = reach(s, pid, v, e.flags, s.pin_read, True, &p)
+        s.unmovable = False
+        if status:
+            return status
+        set_ref(s, e.arg, REF_PIN, pid, v, e.flags, p)
+        s.live_pins += 1
+        if p:
+            s.procs[pid].flags |= PROC_HAS_PINNED
+            s.pages[p].pins += 1
+            s.pages[p].refs += PIN_BIAS
+    elif op == PUT or op == UNPIN or op == UNLOCK:
+        drop(s, e.arg)
+    elif op == PINREAD:
+        s.value.first = s.value.last = 0
+        if s.contents != NULL and s.refs[e.arg].page:
+            s.value = s.contents[s.refs[e.arg].page]
+    elif op == PINWRITE:
+        s.value.first = s.value.last = <uint32_t>(s.time + 1)
+        pinwrite(s, s.refs[e.arg].page)
+    elif op == LOCK:
+        pte = pte_at(s, pid, v)
+        if kind_of(pte.word) == PTE_PRESENT:
+            p = pte.word >> PTE_SHIFT
+            s.pages[p].flags |= PG_LOCKED
+        set_ref(s, e.arg, REF_LOCK, pid, v, 0, p)
+    elif op == MERGE:
+        merge(s, pid, v, e.arg)
+    elif op == CPU:
+        s.procs[pid].cpu = <uint16_t>e.arg
+    elif op == FILLSWAP:
+        s.filled += e.arg
+        drain(s, s.cpu)
+    elif op == FREESWAP:
+        s.filled = 0
+    return OK
+
+cdef void specials(Sim *s) noexcept nogil:
+    """What is due at the beginning of an event: the observer of the last one's end, then swap writes."""
+    s.special = <uint64_t>-1
+    if s.flush_events:
+        if s.time and s.time % s.flush_events == 0:
+            flush_statistics(s)
+        s.special = (s.time // s.flush_events + 1) * s.flush_events
+    complete_writes(s, s.time)
+    if s.wb_len and s.wb_due[s.wb_head] < s.special:
+        s.special = s.wb_due[s.wb_head]
+
+cdef inline void ahead_pte(Sim *s, event_t *e) noexcept nogil:
+    if e.op <= WRITE:
+        COWFAST_PREFETCH(pte_at(s, e.pid, e.page))
+
+cdef inline void ahead_page(Sim *s, event_t *e) noexcept nogil:
+    cdef uint32_t word
+    if e.op <= WRITE:
+        word = pte_at(s, e.pid, e.page).word
+        if word & PTE_WRITE:  # a hit, most likely: the page record is not needed
+            return
+        if kind_of(word) == PTE_PRESENT:
+            COWFAST_PREFETCH(s.pages + (word >> PTE_SHIFT))
+        elif kind_of(word) == PTE_SWAP:
+            COWFAST_PREFETCH(s.slots + (word >> PTE_SHIFT))
+
+cdef inline int64_t loop(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status,
+                         bint prefetched) noexcept nogil:
+    """Events from start on; the number of the first that is not done."""
+    cdef int64_t i
+    cdef event_t *e
+    cdef pte_t *pte
+    cdef uint32_t word
+    cdef bint hit
+    for i in range(start, n):
+        e = events + i
+        if prefetched and i + FAR < n:
+            ahead_pte(s, e + FAR)
+            ahead_page(s, e + NEAR)
+        if s.time >= s.special:
+            specials(s)
+        if e.op <= WRITE and not e.flags:
+            pte = pte_at(s, e.pid, e.page)
+            word = pte.word
+            # one test for both: what a write needs (present, writable, stored to), or what a read needs (zero or present)
+            hit = ((word & (PTE_KIND | PTE_WRITE | PTE_BLANK)) == (PTE_PRESENT | PTE_WRITE)) if e.op else ((word + 1) & 2) != 0
+            if hit:
+                pte.word = word | PTE_YOUNG | (<uint32_t>e.op << 3)
+                s.time += 1
+                if s.contents != NULL:
+                    if e.op:
+                        s.contents[word >> PTE_SHIFT].first = s.contents[word >> PTE_SHIFT].last = <uint32_t>s.time
+                    if values != NULL:
+                        values[i].first = values[i].last = 0
+                        if kind_of(word) == PTE_PRESENT:
+                            values[i] = s.contents[word >> PTE_SHIFT]
+                if outcomes != NULL:
+                    outcomes[i] = 0
+                continue
+        s.outcome = 0
+        s.freed_slot = False
+        s.value.first = s.value.last = 0
+        status[0] = check(s, e)
+        if status[0] == OK:
+            status[0] = do_event(s, e)
+        if status[0]:
+            return i
+        s.time += 1
+        if outcomes != NULL:
+            outcomes[i] = s.outcome
+        if values != NULL:
+            values[i] = s.value
+    return n
+
+cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *o, content_t *v, int *status) noexcept nogil:
+    return loop(s, events, start, n, o, v, status, False)
+
+cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *o, content_t *v, int *status) noexcept nogil:
+    return loop(s, events, start, n, o, v, status, True)
+
+
+# ------------------------------------------------------------------ Python's side
+
+_GUP = ("plain", "write fault", "unshare if mapped twice", "unshare if not exclusive")
+_FORK = ("never", "maybe pinned", "exclusive and maybe pinned")
+_PROTECT = ("never", "exclusive and dirty", "exclusive")
+_PAGED = np.zeros(256, bool)
+_PAGED[[layout.Op.READ, layout.Op.WRITE]] = True
+_PREFETCH_ABOVE = 2 << 20  # bytes of tables from which on software prefetch pays (docs/performance.md)
+_MOST = (1 << 26) - 1
+
+
+cdef class Engine:
+    """One policy on one machine over numpy tables; the same in every count as ``cowfast.reference.Reference``.
+
+    Parameters
+    ----------
+    policy : cowfast.policy.Policy
+    machine : cowfast.machine.Machine
+    contents : keep what is in every page, so that ``values`` can be filled
+    """
+
+    cdef Sim s
+    cdef readonly object policy, machine
+    cdef dict arrays
+    cdef bint busy
+
+    def __init__(self, policy, machine, *, contents=False):
+        cdef int i
+        memset(&self.s, 0, sizeof(Sim))
+        self.policy, self.machine, self.busy = policy, machine, False
+        sw = policy.switches
+        s = &self.s
+        s.processes, s.space, s.references, s.cpus = machine.processes, machine.space, machine.references, machine.cpus
+        s.ndir = (machine.space + LEAF - 1) // LEAF
+        if s.ndir * machine.processes > 1 << 30:
+            from cowfast.errors import MachineError
+            raise MachineError(f"{machine.processes} processes x {machine.space} pages: the page directories would not fit; renumber the pages densely or use fewer processes")
+        s.batch_size = sw.batch if machine.lru_batch < 0 else machine.lru_batch
+        s.memory = machine.memory
+        s.has_swap = machine.swap != "none"
+        s.total_slots = machine.swap_slots if s.has_swap else 0
+        s.sync, s.stable, s.latency = machine.swap == "sync", machine.stable_writes, machine.swap_latency
+        s.flush_events, s.page_cluster = machine.stat_flush_events, machine.page_cluster
+        s.exclusive, s.copy_leaves, s.bypass, s.unshare_zero = sw.exclusive, sw.copy_leaves_swap_cache, sw.swap_bypass, sw.unshare_zero_page
+        s.skips_pinned, s.rechecks_pinned, s.refuses_pinned = sw.reclaim_skips_pinned, sw.reclaim_rechecks_pinned, sw.unmap_refuses_pinned
+        s.unmap_drains, s.readahead_drains, s.longterm_unmovable = sw.unmap_drains, sw.readahead_drains, sw.longterm_unmovable
+        s.blank_io_free, s.pin_references, s.pageout_looks = sw.zero_pages_without_io, sw.pin_references, sw.pageout_looks_at_references
+        s.shadow_before, s.stat_step, s.stat_flush = sw.shadow_before_age, sw.stat_step, sw.stat_flush
+        s.get_read, s.pin_read = _GUP.index(sw.get_read), _GUP.index(sw.pin_read)
+        s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
+        s.next_page = s.next_slot = 1
+        cap = machine.memory + 2 if machine.memory else 4096
+        self.arrays = {
+            "dirs": np.zeros(s.ndir * machine.processes, np.uint32),
+            "procs": np.zeros(machine.processes, layout.PROC),
+            "refs": np.zeros(max(machine.references, 1), layout.REF),
+            "slots": np.zeros(s.total_slots + 1, layout.SLOT),
+            "batch": np.zeros(max(machine.cpus * s.batch_size, 1), np.uint32),
+            "batch_len": np.zeros(machine.cpus, np.uint32),
+            "counters": np.zeros(layout.Counter.NR_COUNTERS, np.uint64),
+            "write_fault": np.array(policy.write_fault_checks),
+            "swap_in": np.array(policy.swap_in_checks),
+        }
+        if contents:
+            self.arrays["slot_contents"] = np.zeros(s.total_slots + 1, layout.CONTENT)
+        self.arrays["procs"]["flags"][0] = layout.ProcFlag.PROC_ALIVE
+        self.arrays["procs"]["ra_hits"][0] = 4
+        self.grow_pages(cap, contents)
+        self.arrays["ptes"] = np.zeros(LEAF, layout.PTE)
+        self.arrays["leaf_free"] = np.zeros(0, np.uint32)
+        self.grow_leaves(max(64, min(machine.processes * s.ndir, 1024)))
+
+    cdef void point(self):
+        """The struct's pointers follow the arrays."""
+        cdef Sim *s = &self.s
+        cdef dict a = self.arrays
+        s.dirs = <uint32_t *><size_t>a["dirs"].ctypes.data
+        s.procs = <proc_t *><size_t>a["procs"].ctypes.data
+        s.refs = <ref_t *><size_t>a["refs"].ctypes.data
+        s.slots = <slot_t *><size_t>a["slots"].ctypes.data
+        s.batch = <uint32_t *><size_t>a["batch"].ctypes.data
+        s.batch_len = <uint32_t *><size_t>a["batch_len"].ctypes.data
+        s.c = <uint64_t *><size_t>a["counters"].ctypes.data
+        s.write_fault = <check_t *><size_t>a["write_fault"].ctypes.data
+        s.swap_in = <check_t *><size_t>a["swap_in"].ctypes.data
+        s.pages = <page_t *><size_t>a["pages"].ctypes.data
+        s.lnext = <uint32_t *><size_t>a["lnext"].ctypes.data
+        s.lprev = <uint32_t *><size_t>a["lprev"].ctypes.data
+        s.kept = <uint32_t *><size_t>a["kept"].ctypes.data
+        s.wb_page = <uint32_t *><size_t>a["wb_page"].ctypes.data
+        s.wb_due = <uint64_t *><size_t>a["wb_due"].ctypes.data
+        s.contents = <content_t *><size_t>a["contents"].ctypes.data if "contents" in a else NULL
+        s.slot_contents = <content_t *><size_t>a["slot_contents"].ctypes.data if "slot_contents" in a else NULL
+        if "ptes" in a:
+            s.ptes = <pte_t *><size_t>a["ptes"].ctypes.data
+            s.leaf_free = <uint32_t *><size_t>a["leaf_free"].ctypes.data
+
+    def grow_pages(self, cap, contents=None):
+        """Room for *cap* page records; what is there stays."""
+        a = self.arrays
+        kinds = {"pages": layout.PAGE, "lnext": np.uint32, "lprev": np.uint32, "kept": np.uint32, "wb_page": np.uint32, "wb_due": np.uint64}
+        if contents or (contents is None and "contents" in a):
+            kinds["contents"] = layout.CONTENT
+        queue = [(int(a["wb_page"][(self.s.wb_head + i) % self.s.wb_cap]), int(a["wb_due"][(self.s.wb_head + i) % self.s.wb_cap]))
+                 for i in range(self.s.wb_len)]
+        for name, dtype in kinds.items():
+            fresh = np.zeros(cap, dtype)
+            if name in a:
+                fresh[: len(a[name])] = a[name]
+            a[name] = fresh
+        for i, (page, due) in enumerate(queue):
+            a["wb_page"][i], a["wb_due"][i] = page, due
+        self.s.wb_head, self.s.wb_cap, self.s.page_cap = 0, cap, cap
+        self.point()
+
+    def grow_leaves(self, n):
+        """*n* more leaf tables."""
+        a = self.arrays
+        old = len(a["ptes"]) // LEAF
+        ptes = np.zeros((old + n) * LEAF, layout.PTE)
+        ptes[: len(a["ptes"])] = a["ptes"]
+        free = np.zeros(old + n, np.uint32)
+        free[:n] = np.arange(old + n - 1, old - 1, -1)
+        free[n : n + self.s.nleaf_free] = a["leaf_free"][: self.s.nleaf_free]
+        a["ptes"], a["leaf_free"] = ptes, free
+        self.s.nleaf_free += n
+        self.point()
+
+    def run(self, events, outcomes=None, values=None):
+        """Does the events and returns how many; see ``cowfast.Simulator.run``.
+
+        Raises
+        ------
+        EventError
+            an event that cannot be done; those before it are done, nothing of it is
+        """
+        cdef int64_t n, i = 0, valid
+        cdef int status = 0
+        cdef event_t *e
+        cdef uint32_t *o = NULL
+        cdef content_t *v = NULL
+        cdef Sim *s = &self.s
+        cdef bint far
+        if self.busy:
+            raise RuntimeError("this simulator runs in another thread; give each thread its own")
+        events = np.ascontiguousarray(events, layout.EVENT)
+        n = len(events)
+        if outcomes is not None:
+            if outcomes.dtype != np.uint32 or len(outcomes) < n or not outcomes.flags.c_contiguous or not outcomes.flags.writeable:
+                raise ValueError("outcomes must be a writable contiguous uint32 array, one per event")
+            o = <uint32_t *><size_t>outcomes.ctypes.data
+        if values is not None:
+            if values.dtype != layout.CONTENT or len(values) < n or not values.flags.c_contiguous or not values.flags.writeable:
+                raise ValueError("values must be a writable contiguous CONTENT array, one per event")
+            v = <content_t *><size_t>values.ctypes.data
+        # pids and pages of accesses are checked here once, so that the loop and its prefetch need not
+        bad = (events["pid"] >= s.processes) | ((events["page"] >= s.space) & _PAGED[events["op"]])
+        valid = int(bad.argmax()) if bad.any() else n
+        e = <event_t *><size_t>events.ctypes.data
+        far = (len(self.arrays["ptes"]) * 8 + s.live * 28) > _PREFETCH_ABOVE
+        self.busy = True
+        try:
+            while i < valid:
+                before = i
+                with nogil:
+                    if far:
+                        i = run_prefetched(s, e, i, valid, o, v, &status)
+                    else:
+                        i = run_plain(s, e, i, valid, o, v, &status)
+                s.c[<int>C_EVENTS] += i - before
+                if i == valid:
+                    break
+                if status == WANT_PAGES:
+                    cap = min(max(s.page_cap * 2, s.live + s.live_pins + s.procs[e[i].pid].swapped + 256), _MOST)
+                    if cap <= s.page_cap:
+                        status = ERR_TABLE_LIMIT
+                    else:
+                        self.grow_pages(cap)
+                elif status == WANT_LEAVES:
+                    self.grow_leaves(max(len(self.arrays["ptes"]) // LEAF, s.procs[e[i].pid].leaves, 64))
+                if status < 0:
+                    raise_status(status, i, format_event(events[i]))
+            if valid < n:
+                status = check(s, e + valid)
+                raise_status(status, valid, format_event(events[valid]))
+        finally:
+            self.busy = False
+        if s.flush_events and s.time >= s.special and s.time % s.flush_events == 0:
+            flush_statistics(s)
+        return n
+
+    @property
+    def counters(self):
+        """What was counted so far."""
+        return Counters(self.arrays["counters"])
+
+    @property
+    def pages(self):
+        return self.arrays["pages"]
+
+    @property
+    def ptes(self):
+        return self.arrays["ptes"]
+
+    @property
+    def slots(self):
+        return self.arrays["slots"]
+
+    @property
+    def procs(self):
+        return self.arrays["procs"]
+
+    @property
+    def refs(self):
+        return self.arrays["refs"]
+
+    def walk(self, which):
+        """Page numbers of an LRU list, head first."""
+        cdef uint32_t p = self.s.head[which]
+        found = []
+        while p and len(found) <= self.s.length[which]:
+            found.append(p)
+            p = self.s.lnext[p]
+        return found
+
+    def free_list(self, unmovable):
+        """Free page numbers, the next one to be taken last."""
+        cdef uint32_t p = self.s.free_unmovable if unmovable else self.s.free_movable
+        found = []
+        while p and len(found) <= self.s.page_cap:
+            found.append(p)
+            p = self.s.pages[p].lru
+        return found[::-1]
+
+    def state(self):
+        """The whole state as plain data (docs/model.md section 10)."""
+        a = self.arrays
+        pages = a["pages"]
+        live = [int(p) for p in np.flatnonzero(pages["refs"][: self.s.next_page])]
+        ptes = {}
+        for pid in range(self.s.processes):
+            row = a["dirs"][pid * self.s.ndir : (pid + 1) * self.s.ndir]
+            for d in np.flatnonzero(row):
+                words = a["ptes"]["word"][int(row[d]) * LEAF : (int(row[d]) + 1) * LEAF]
+                for i in np.flatnonzero(words):
+                    ptes[pid, int(d) * LEAF + int(i)] = int(words[i])
+        used = [int(n) for n in np.flatnonzero(a["slots"]["flags"][: self.s.next_slot])]
+        return {
+            "pages": {p: tuple(int(pages[p][f]) for f in ("refs", "vpage", "slot", "flags", "maps", "gets", "pins")) for p in live},
+            "ptes": ptes,
+            "slots": {n: tuple(int(a["slots"][n][f]) for f in ("page", "swap_count", "flags")) for n in used},
+            "procs": {int(p): tuple(int(a["procs"][p][f]) for f in ("flags", "ra_last", "ra_window", "ra_hits", "cpu", "parent"))
+                      for p in np.flatnonzero(a["procs"]["flags"])},
+            "refs": {int(r): tuple(int(a["refs"][r][f]) for f in ("kind", "pid", "vpage", "flags", "page"))
+                     for r in np.flatnonzero(a["refs"]["kind"])},
+            "inactive": self.walk(INACTIVE),
+            "active": self.walk(ACTIVE),
+            "batches": [[int(self.s.batch[cpu * self.s.batch_size + i]) for i in range(self.s.batch_len[cpu])] for cpu in range(self.s.cpus)],
+            "free": (self.free_list(False), self.free_list(True)),
+            "writeback": [(int(a["wb_page"][(self.s.wb_head + i) % self.s.wb_cap]), int(a["wb_due"][(self.s.wb_head + i) % self.s.wb_cap]))
+                          for i in range(self.s.wb_len)],
+            "counters": self.counters.to_dict(),
+            "contents": {p: (int(a["contents"][p]["first"]), int(a["contents"][p]["last"])) for p in live} if "contents" in a else {},
+        }
+
+    def verify(self):
+        """Recomputes every count from the page tables; InvariantError names the first that is wrong."""
+        a, s = self.arrays, self.s
+        pages = a["pages"][: s.next_page]
+        words = a["ptes"]["word"]
+        kinds = words & 3
+        numbers = words >> 6
+        maps = np.bincount(numbers[kinds == PTE_PRESENT], minlength=len(pages))
+        entries = np.bincount(numbers[kinds == PTE_SWAP], minlength=s.next_slot)
+        batched = np.bincount(np.array([p for cpu in range(s.cpus) for p in a["batch"][cpu * s.batch_size : cpu * s.batch_size + a["batch_len"][cpu]]], np.int64), minlength=len(pages))
+        listed = np.bincount(np.array(self.walk(INACTIVE) + self.walk(ACTIVE), np.int64), minlength=len(pages))
+        gets = np.bincount(a["refs"]["page"][a["refs"]["kind"] == REF_GET], minlength=len(pages))
+        pins = np.bincount(a["refs"]["page"][a["refs"]["kind"] == REF_PIN], minlength=len(pages))
+        gets[0] = pins[0] = 0
+        live = pages["refs"] > 0
+        isolated = (pages["flags"] & PG_ISOLATED) != 0
+        wanted = maps + (live & (pages["slot"] != 0)) + batched + gets + 1024 * pins
+
+        def demand(right, what):
+            if not np.all(right):
+                raise InvariantError(f"{what}: first wrong at number {int(np.argmin(right))}")
+
+        demand(pages["refs"] == wanted, "refs of a page are not the references that exist")
+        demand(~live | (pages["maps"] == maps), "maps of a page are not the ptes that name it")
+        demand(~live | (((pages["flags"] & PG_LRU) != 0) == (listed == 1)), "a page's LRU flag and the lists")
+        demand(~live | (((pages["flags"] & PG_BATCH) != 0) == (batched == 1)), "a page's batch flag and the batches")
+        demand(~live | (pages["gets"] == gets) & (pages["pins"] == pins), "gets or pins of a page")
+        demand(~(live & isolated), "a page is isolated between events")
+        excl = (pages["flags"] & PG_EXCL) != 0
+        demand(~(live & excl) | ((maps <= 1) & ((pages["flags"] & PG_KSM) == 0)), "an exclusive page is shared")
+        slots = a["slots"][: s.next_slot]
+        demand(((slots["flags"] & SLOT_USED) == 0) | (slots["swap_count"] == entries), "swap count of a slot")
+        cached = (slots["flags"] & SLOT_CACHED) != 0
+        demand(~cached | (pages["slot"][np.where(cached, slots["page"], 0)] == np.arange(len(slots))), "a slot and its page disagree")
+        writable = (kinds == PTE_PRESENT) & ((words & PTE_WRITE) != 0)
+        demand(maps[numbers[writable]] == 1, "a writable pte names a page that is mapped more than once")
+        if s.exclusive:
+            demand(excl[numbers[writable]], "a writable pte names a page that is not exclusive")
+        c = self.counters
+        for total, parts in (("write_faults", ("reuses", "copies")), ("needless_copies", [n for n in c if n.startswith("needless_by_cause.")]),
+                             ("swap_cache_removals", [n for n in c if n.startswith("removals_by_cause.")])):
+            if c[total] != sum(c[part] for part in parts):
+                raise InvariantError(f"{total} {c[total]} is not the sum of {', '.join(parts)}")
+        if int(live.sum()) != s.live or c["page_allocs"] - c["page_frees"] != s.live:
+            raise InvariantError(f"{int(live.sum())} pages live, {s.live} charged, {c['page_allocs']} - {c['page_frees']} counted")
+        if s.memory and s.live > s.memory:
+            raise InvariantError(f"{s.live} pages charged, limit {s.memory}")
+
+    def __reduce__(self):
+        raise TypeError("an engine is not pickled; save its results, or run it again from its spec")
