@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Reference and engine: the same tables, outcomes, values and counters after every event."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cowfast._engine import Engine
+from cowfast._layout import CONTENT
+from cowfast.errors import EventError
+from cowfast.events import format_event, make_events
+from cowfast.policy import load_policy, policy_names
+from cowfast.reference import Reference
+from tests.programs import build, machines, raw
+
+POLICIES = [*policy_names(), "linux-5.10+write_fault=linux-5.7"]
+
+
+def differences(a: dict, b: dict) -> dict:
+    return {key: {k: (a[key].get(k), b[key].get(k)) for k in {*a[key], *b[key]} if a[key].get(k) != b[key].get(k)}
+            if isinstance(a[key], dict) else (a[key], b[key]) for key in a if a[key] != b[key]}
+
+
+def step(engine, event, outcome, value):
+    try:
+        engine.run(event, outcome, value)
+    except EventError as error:
+        return type(error).__name__, error.reason
+    return None
+
+
+@given(policy=st.sampled_from(POLICIES), machine=machines, rows=raw)
+def test_engine_equals_reference_after_every_event(policy, machine, rows):
+    loaded = load_policy(policy)
+    reference, engine = Reference(loaded, machine), Engine(loaded, machine, contents=True)
+    done = []
+    for event in make_events(build(rows, machine)):
+        one = np.atleast_1d(event)
+        done.append(format_event(event))
+        outcomes, values = np.zeros((2, 1), np.uint32), np.zeros((2, 1), CONTENT)
+        refused = step(reference, one, outcomes[0], values[0])
+        assert step(engine, one, outcomes[1], values[1]) == refused, done
+        state = reference.state()
+        assert differences(state, engine.state()) == {}, done
+        reference.verify()
+        engine.verify()
+        if refused:
+            break  # memory full: the run ends here
+        assert outcomes[0] == outcomes[1], (done, hex(outcomes[0, 0]), hex(outcomes[1, 0]))
+        assert values[0] == values[1], done
+
+
+@given(policy=st.sampled_from(POLICIES), machine=machines, rows=raw, cuts=st.lists(st.integers(0, 60), max_size=4))
+def test_any_chunking_is_the_same_run(policy, machine, rows, cuts):
+    events = make_events(build(rows, machine))
+    whole, parts = Engine(load_policy(policy), machine), Engine(load_policy(policy), machine)
+    results = []
+    for engine, edges in ((whole, []), (parts, sorted(cuts))):
+        outcomes = np.zeros(len(events), np.uint32)
+        try:
+            for first, last in zip([0, *edges], [*edges, len(events)], strict=True):
+                engine.run(events[first:last], outcomes[first:last])
+        except EventError as error:
+            results.append(error.reason)
+        results.append((engine.state(), outcomes.tolist()))
+    assert results[: len(results) // 2] == results[len(results) // 2 :]
+
+
+def test_a_refused_event_changes_nothing():
+    from cowfast.machine import Machine
+
+    for kind in (Reference, Engine):
+        engine = kind(load_policy("linux-6.1"), Machine(space=4, processes=3, references=2))
+        engine.run(make_events([(1, 0, 0), (2, 0, 0, 1)]))
+        before = engine.state()
+        for bad in ((0, 2, 0), (0, 0, 4), (2, 0, 0, 1), (12, 0, 0, 1), (99, 0, 0), (0, 0, 0, 0, 7), (3, 2)):
+            with pytest.raises(EventError):
+                engine.run(make_events([bad]))
+            assert engine.state() == before, (kind, bad)
