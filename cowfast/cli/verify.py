@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""``cowfast verify FILE...``: what real kernels did, beside what the policy says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cowfast.cli.options import format_option, quiet_options, settings
+from cowfast.cli.output import print_json, print_table, records_table
+from cowfast.cli.progress import say
+
+EPILOG = """\b
+Examples
+  cowfast verify 7.2-disk0.jsonl.xz 5.10-zram.jsonl.xz
+  cowfast verify 7.2-disk0.jsonl.xz --policy linux-6.18 --verbose
+  cowfast verify legacy-disk0.jsonl.xz --policy linux-5.10+write_fault=linux-5.7
+  cowfast verify bulk/*.jsonl.xz --format json
+
+\b
+Exit codes: 0 everything compared agrees (totals of streams under memory pressure are
+only shown: two boots of a kernel differ in them too); 1 something differs; 2 bad input.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("files", nargs=-1, required=True)
+@click.option("-p", "--policy", help="Instead of the one that the file's name says.")
+@click.option("-m", "--machine", multiple=True, callback=settings, metavar="NAME=VALUE",
+              help="Machine parameters instead of those that the file's name says.")  # fmt: skip
+@click.option("--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True)
+@format_option()
+@quiet_options
+def verify(files: tuple[str, ...], policy: str | None, machine: dict[str, Any], engine: str, format: str,
+           quiet: bool, verbose: bool) -> int:  # fmt: skip
+    """Replay kernel records and compare after every event.
+
+    FILES are records of scripts (every page, flag, slot and counter is compared after each event) or of long streams
+    under memory pressure (totals beside the kernel's).  Policy and swap device come from a name such as
+    7.2-disk0.jsonl.xz unless the options say otherwise.
+    """
+    from cowfast.machine import Machine
+    from cowfast.oracle import bulk, replay
+
+    given = Machine.from_dict(machine) if machine else None
+    rows: list[dict[str, Any]] = []
+    wrong = 0
+    for name in files:
+        path = Path(name)
+        if bulk.is_bulk(path):
+            rows += [row.to_dict() for row in bulk.verify_bulk(path, policy, given, engine)]
+            continue
+        agreement = replay.verify_records(path, policy, given, engine)
+        rows.append(agreement.to_dict())
+        wrong += agreement.scripts - agreement.scripts_right
+        say(f"{path.name}: {agreement.scripts_right} of {agreement.scripts} scripts right", quiet)
+        for mismatch in agreement.mismatches if verbose else agreement.mismatches[:1]:
+            say(str(mismatch), quiet)
+    if format == "json":
+        print_json({"files": rows})
+    else:
+        for kind in dict.fromkeys(row["kind"] for row in rows):
+            print_table(records_table([row | {"file": Path(row["file"]).name} for row in rows if row["kind"] == kind]), format)
+    return 1 if wrong else 0
