@@ -2067,6 +2067,20 @@ cdef class Engine:
     def refs(self):
         return self.arrays["refs"]
 
+    def mappers(self, uint32_t pid, uint32_t page):
+        """Processes with a present pte of the page that *pid* has at this address, itself among them; [] if it has none."""
+        cdef Sim *s = &self.s
+        cdef uint32_t p = pid
+        if pid >= s.processes or page >= s.space:
+            raise IndexError(f"process {pid}, page {page}: the machine has {s.processes} and {s.space}")
+        found = []
+        while kind_of(pte_at(s, p, page).word) == PTE_PRESENT and len(found) <= s.processes:
+            found.append(p)
+            p = pte_at(s, p, page).next
+            if p == pid:
+                break
+        return found
+
     def walk(self, which):
         """Page numbers of an LRU list, head first."""
         cdef uint32_t p = self.s.head[which]

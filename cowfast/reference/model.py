@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The reference model: which rule an event is, and the state as a dictionary."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -23,8 +24,11 @@ PAGED = {Op.READ, Op.WRITE, Op.GET, Op.PIN, Op.LOCK, Op.MERGE, *RANGED}
 NEEDS_PID = {*PAGED, Op.FORK, Op.EXIT, Op.EXEC, Op.CPU}
 TAKES = {Op.GET, Op.PIN, Op.LOCK}
 HOLDS = {
-    Op.PUT: {RefKind.REF_GET}, Op.UNPIN: {RefKind.REF_PIN}, Op.UNLOCK: {RefKind.REF_LOCK},
-    Op.PINREAD: {RefKind.REF_GET, RefKind.REF_PIN}, Op.PINWRITE: {RefKind.REF_GET, RefKind.REF_PIN},
+    Op.PUT: {RefKind.REF_GET},
+    Op.UNPIN: {RefKind.REF_PIN},
+    Op.UNLOCK: {RefKind.REF_LOCK},
+    Op.PINREAD: {RefKind.REF_GET, RefKind.REF_PIN},
+    Op.PINWRITE: {RefKind.REF_GET, RefKind.REF_PIN},
 }
 
 
@@ -57,6 +61,11 @@ class Reference(Paths):
             if values is not None and value is not None:
                 values[i] = value
         return len(events)
+
+    def mappers(self, pid: int, page: int) -> list[int]:
+        """Processes with a present pte of the page that ``pid`` has at this address, itself among them; [] if it has none."""
+        pte = self.processes[pid].ptes.get(page)
+        return list(pte.page.mappers) if pte is not None and pte.page is not None else []
 
     def check(self, event: np.void) -> None:
         """Everything that can be wrong with an event, before anything is done (docs/model.md section 2)."""
@@ -96,8 +105,11 @@ class Reference(Paths):
         process = self.processes[pid]
         self.cpu = process.cpu
         vpages = range(v, v + max(arg, 1))
-        ptes = [process.ptes[i] for i in vpages if i in process.ptes] if op in RANGED and len(vpages) <= len(process.ptes) else \
-            [process.ptes[i] for i in sorted(process.ptes) if i in vpages]
+        ptes = (
+            [process.ptes[i] for i in vpages if i in process.ptes]
+            if op in RANGED and len(vpages) <= len(process.ptes)
+            else [process.ptes[i] for i in sorted(process.ptes) if i in vpages]
+        )
         match op:
             case Op.READ | Op.WRITE:
                 self.access(process, v, op == Op.WRITE, store=op == Op.WRITE)
@@ -166,12 +178,26 @@ class Reference(Paths):
     def state(self) -> dict[str, Any]:
         """The whole state as plain data (docs/model.md section 10)."""
         return {
-            "pages": {n: (p.refs, p.vpage, p.slot.number if p.slot else 0, p.flags, p.maps, p.gets, p.pins)
-                      for n, p in sorted(self.pages.items())},
-            "ptes": {(process.number, v): pte.word for process in self.processes for v, pte in sorted(process.ptes.items())},
-            "slots": {n: (s.page.number if s.page else s.shadow or 0, s.swap_count, s.flags) for n, s in sorted(self.slots.items())},
-            "procs": {p.number: (p.flags, p.ra_last, p.ra_window, p.ra_hits, p.cpu, p.parent) for p in self.processes if p.alive},
-            "refs": {n: (r.kind, r.pid, r.vpage, r.flags, r.page.number if r.page else 0) for n, r in sorted(self.references.items())},
+            "pages": {
+                n: (p.refs, p.vpage, p.slot.number if p.slot else 0, p.flags, p.maps, p.gets, p.pins)
+                for n, p in sorted(self.pages.items())
+            },
+            "ptes": {
+                (process.number, v): pte.word for process in self.processes for v, pte in sorted(process.ptes.items())
+            },
+            "slots": {
+                n: (s.page.number if s.page else s.shadow or 0, s.swap_count, s.flags)
+                for n, s in sorted(self.slots.items())
+            },
+            "procs": {
+                p.number: (p.flags, p.ra_last, p.ra_window, p.ra_hits, p.cpu, p.parent)
+                for p in self.processes
+                if p.alive
+            },
+            "refs": {
+                n: (r.kind, r.pid, r.vpage, r.flags, r.page.number if r.page else 0)
+                for n, r in sorted(self.references.items())
+            },
             "inactive": [p.number for p in self.inactive],
             "active": [p.number for p in self.active],
             "batches": [[p.number for p in batch] for batch in self.batches],

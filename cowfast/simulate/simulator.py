@@ -102,6 +102,11 @@ class Simulator:
         state: dict[str, Any] = self._engine.state()
         return state
 
+    def mappers(self, pid: int, page: int) -> list[int]:
+        """Return the processes with a present pte of the page that ``pid`` has at this address; empty if it has none."""
+        found: list[int] = self._engine.mappers(pid, page)
+        return found
+
     def verify(self) -> None:
         """Recompute every count from the page tables; InvariantError names the first that is wrong."""
         self._engine.verify()
