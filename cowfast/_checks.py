@@ -4,11 +4,12 @@
 A check is ``ACTION [if CONDITION]``; a condition is terms joined by ``and``: ``[not] PREDICATE``, and at
 most one comparison ``MEASURE OP N [+ cached] [+ off lru]``.  Compiled, it is one ``check_t``.
 """
+
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,8 +59,12 @@ MEASURES = {
     "maps + swap count": Measure.MEASURE_MAPS_PLUS_SWAP_COUNT,
 }
 COMPARES = {
-    "==": Compare.CMP_EQ, "!=": Compare.CMP_NE, ">": Compare.CMP_GT,
-    "<": Compare.CMP_LT, ">=": Compare.CMP_GE, "<=": Compare.CMP_LE,
+    "==": Compare.CMP_EQ,
+    "!=": Compare.CMP_NE,
+    ">": Compare.CMP_GT,
+    "<": Compare.CMP_LT,
+    ">=": Compare.CMP_GE,
+    "<=": Compare.CMP_LE,
 }
 VERDICTS = frozenset({CheckOp.CHECK_COPY, CheckOp.CHECK_REUSE, CheckOp.CHECK_LEAVE_AND_REUSE})
 LOCKS = frozenset({CheckOp.CHECK_LOCK_OR_COPY, CheckOp.CHECK_LOCK_OR_WAIT})
@@ -111,8 +116,10 @@ def compile_list(texts: Sequence[str], kind: str, file: str) -> np.ndarray:
 def parse_check(text: str, kind: str, file: str, key: str) -> Check:
     """One check from its text; PolicyError says what is allowed."""
     actions = ACTIONS[kind]
-    if not isinstance(text, str) or not text.strip():
-        raise PolicyError(file, key, f"{text!r} is not a check", f"write ACTION [if CONDITION]; actions are {', '.join(actions)}")
+    if not text.strip():
+        raise PolicyError(
+            file, key, f"{text!r} is not a check", f"write ACTION [if CONDITION]; actions are {', '.join(actions)}"
+        )
     action, _, condition = (part.strip() for part in re.sub(r"\s+", " ", text.strip()).partition(" if "))
     if action not in actions:
         raise PolicyError(file, key, f"unknown action {action!r}", _suggest(action, actions, "actions"))
@@ -130,7 +137,9 @@ def parse_check(text: str, kind: str, file: str, key: str) -> Check:
             bit = PREDICATES[word]
             if bit & (must | mustnot):
                 problem = "contradicts itself" if bit & (must if negated else mustnot) else "says it twice"
-                raise PolicyError(file, key, f"{text!r} {problem} about {word!r}", "such a check can never or need not be asked")
+                raise PolicyError(
+                    file, key, f"{text!r} {problem} about {word!r}", "such a check can never or need not be asked"
+                )
             if negated:
                 mustnot |= bit
             else:
@@ -138,8 +147,12 @@ def parse_check(text: str, kind: str, file: str, key: str) -> Check:
             continue
         found = _COMPARISON.fullmatch(word)
         if not found or negated:
-            raise PolicyError(file, key, f"unknown condition {term!r}",
-                              _suggest(word, [*PREDICATES, *MEASURES], "predicates") + "; comparisons are like 'refs > 1 + cached'")
+            raise PolicyError(
+                file,
+                key,
+                f"unknown condition {term!r}",
+                _suggest(word, [*PREDICATES, *MEASURES], "predicates") + "; comparisons are like 'refs > 1 + cached'",
+            )
         name = " ".join(found["measure"].split())
         if name not in MEASURES:
             raise PolicyError(file, key, f"unknown measure {name!r}", _suggest(name, MEASURES, "measures"))
@@ -147,27 +160,36 @@ def parse_check(text: str, kind: str, file: str, key: str) -> Check:
             raise PolicyError(file, key, f"{text!r} compares twice", "one comparison a check; write a second check")
         measure, compare, n = MEASURES[name], COMPARES[found["compare"]], int(found["n"])
         for addend in re.findall(r"cached|off lru", found["plus"]):
-            bit = Plus.PLUS_CACHED if addend == "cached" else Plus.PLUS_OFF_LRU
-            if plus & bit:
+            more = Plus.PLUS_CACHED if addend == "cached" else Plus.PLUS_OFF_LRU
+            if plus & more:
                 raise PolicyError(file, key, f"{text!r} adds {addend!r} twice", "write it once")
-            plus |= bit
+            plus |= more
     return Check(actions[action], must, mustnot, measure, compare, n, plus)
 
 
 def format_check(record: np.void | Check, kind: str) -> str:
     """The canonical text of a compiled check; ``parse_check`` of it gives the check back."""
-    check = record if isinstance(record, Check) else Check(*(int(record[name]) for name in Check._fields))
+    check = record if isinstance(record, Check) else Check(*(int(record[name]) for name in Check._fields))  # type: ignore[arg-type]
     terms = [name for name, bit in PREDICATES.items() if check.must & bit]
     terms += [f"not {name}" for name, bit in PREDICATES.items() if check.mustnot & bit]
     if check.measure:
-        addends = "".join(f" + {name}" for name, bit in (("cached", Plus.PLUS_CACHED), ("off lru", Plus.PLUS_OFF_LRU)) if check.plus & bit)
+        addends = "".join(
+            f" + {name}"
+            for name, bit in (("cached", Plus.PLUS_CACHED), ("off lru", Plus.PLUS_OFF_LRU))
+            if check.plus & bit
+        )
         terms.append(f"{_name_of(MEASURES, check.measure)} {_name_of(COMPARES, check.compare)} {check.n}{addends}")
     return _name_of(ACTIONS[kind], check.op) + (" if " + " and ".join(terms) if terms else "")
 
 
 def _validate_length(checks: list[Check], kind: str, file: str) -> None:
     if not checks:
-        raise PolicyError(file, kind, "no checks", "a list needs at least a verdict" if kind == "write_fault" else "a list needs 'free swap entry' and 'map'")
+        raise PolicyError(
+            file,
+            kind,
+            "no checks",
+            "a list needs at least a verdict" if kind == "write_fault" else "a list needs 'free swap entry' and 'map'",
+        )
     if len(checks) > MAX_CHECKS:
         raise PolicyError(file, f"{kind}[{MAX_CHECKS}]", f"{len(checks)} checks", f"at most {MAX_CHECKS} are allowed")
 
@@ -178,17 +200,45 @@ def _validate_write_fault(checks: list[Check], file: str) -> None:
     for i, check in enumerate(checks):
         if check.op in LOCKS:
             if not check.unconditional:
-                raise PolicyError(file, f"write_fault[{i}]", "a lock with a condition", "the page lock is taken or not; write it without 'if'")
+                raise PolicyError(
+                    file,
+                    f"write_fault[{i}]",
+                    "a lock with a condition",
+                    "the page lock is taken or not; write it without 'if'",
+                )
             locked = True
         if check.op in (CheckOp.CHECK_LEAVE_SWAP_CACHE, CheckOp.CHECK_LEAVE_AND_REUSE) and not locked:
-            raise PolicyError(file, f"write_fault[{i}]", "leaves the swap cache without the page lock", "write 'lock or copy' or 'lock or wait' before it")
+            raise PolicyError(
+                file,
+                f"write_fault[{i}]",
+                "leaves the swap cache without the page lock",
+                "write 'lock or copy' or 'lock or wait' before it",
+            )
         if check.op in VERDICTS and check.unconditional and i + 1 < len(checks):
-            raise PolicyError(file, f"write_fault[{i + 1}]", "unreachable: the check before it always decides", "remove one of the two")
-        if any(check == earlier and check.op in VERDICTS and earlier_plain for earlier, earlier_plain in _unchanged_since(checks, i)):
-            raise PolicyError(file, f"write_fault[{i}]", "unreachable: the same check stands above and nothing changed since", "remove it")
+            raise PolicyError(
+                file,
+                f"write_fault[{i + 1}]",
+                "unreachable: the check before it always decides",
+                "remove one of the two",
+            )
+        if any(
+            check == earlier and check.op in VERDICTS and earlier_plain
+            for earlier, earlier_plain in _unchanged_since(checks, i)
+        ):
+            raise PolicyError(
+                file,
+                f"write_fault[{i}]",
+                "unreachable: the same check stands above and nothing changed since",
+                "remove it",
+            )
     last = checks[-1]
     if last.op not in VERDICTS or not last.unconditional:
-        raise PolicyError(file, f"write_fault[{len(checks) - 1}]", "missing verdict: the last check must always decide", "end the list with 'copy' or 'reuse'")
+        raise PolicyError(
+            file,
+            f"write_fault[{len(checks) - 1}]",
+            "missing verdict: the last check must always decide",
+            "end the list with 'copy' or 'reuse'",
+        )
 
 
 def _unchanged_since(checks: list[Check], i: int) -> list[tuple[Check, bool]]:
@@ -205,19 +255,34 @@ def _validate_swap_in(checks: list[Check], file: str) -> None:
     _validate_length(checks, "swap_in", file)
     frees = [i for i, check in enumerate(checks) if check.op is CheckOp.CHECK_FREE_ENTRY]
     if len(frees) != 1 or not checks[frees[0]].unconditional:
-        raise PolicyError(file, "swap_in", f"'free swap entry' stands {len(frees)} times or with a condition", "write it exactly once, without 'if'")
+        raise PolicyError(
+            file,
+            "swap_in",
+            f"'free swap entry' stands {len(frees)} times or with a condition",
+            "write it exactly once, without 'if'",
+        )
     mapped = [i for i, check in enumerate(checks) if check.op in MAPS and check.unconditional]
     if not mapped:
-        raise PolicyError(file, "swap_in", "missing map: the page may stay unmapped", "write an unconditional 'map' (or 'map writable')")
+        raise PolicyError(
+            file,
+            "swap_in",
+            "missing map: the page may stay unmapped",
+            "write an unconditional 'map' (or 'map writable')",
+        )
     for i, check in enumerate(checks):
         if check.op in (*MAPS, CheckOp.CHECK_MARK_EXCLUSIVE) and i > mapped[0]:
-            raise PolicyError(file, f"swap_in[{i}]", "unreachable: the page is mapped by then", f"write it before swap_in[{mapped[0]}]")
+            raise PolicyError(
+                file,
+                f"swap_in[{i}]",
+                "unreachable: the page is mapped by then",
+                f"write it before swap_in[{mapped[0]}]",
+            )
 
 
-def _suggest(word: str, known: Sequence[str] | dict[str, object], what: str) -> str:
+def _suggest(word: str, known: Iterable[str], what: str) -> str:
     close = difflib.get_close_matches(word, list(known), 1)
     return (f"did you mean {close[0]!r}? " if close else "") + f"{what} are {', '.join(known)}"
 
 
-def _name_of(table: dict[str, int], value: int) -> str:
+def _name_of(table: Mapping[str, int], value: int) -> str:
     return next(name for name, known in table.items() if known == value)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One registry of what is counted: name, unit, meaning.  Results, plots and docs use these names."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from cowfast._layout import Counter
 
 
 class CounterInfo(NamedTuple):
+    """One line of the registry."""
+
     name: str
     unit: str
     meaning: str
@@ -21,17 +24,29 @@ class CounterInfo(NamedTuple):
 _MEANINGS: dict[str, tuple[str, str]] = {
     "events": ("events", "events done"),
     "faults": ("faults", "page faults, also those that get and pin make"),
-    "write_faults": ("faults", "writes to a present, write-protected anonymous pte (do_wp_page), also at the end of a write swap-in"),
+    "write_faults": (
+        "faults",
+        "writes to a present, write-protected anonymous pte (do_wp_page), also at the end of a write swap-in",
+    ),
     "reuses": ("faults", "write faults that made the same page writable"),
     "copies": ("faults", "write faults that copied the page"),
     "needless_copies": ("faults", "copies of a page that nobody else could ever have read"),
     "needless_by_cause.swap_cache": ("faults", "needless copies because the page was in the swap cache"),
     "needless_by_cause.lru_batch": ("faults", "needless copies because an LRU batch held a reference"),
-    "needless_by_cause.transient_get": ("faults", "needless copies because of a get or pin that nobody else reads through"),
+    "needless_by_cause.transient_get": (
+        "faults",
+        "needless copies because of a get or pin that nobody else reads through",
+    ),
     "needless_by_cause.lock": ("faults", "needless copies because somebody held the page lock"),
     "needless_by_cause.ksm": ("faults", "needless copies because the page was a KSM page"),
-    "needless_by_cause.pre_check": ("faults", "needless copies by an optimistic check; the rest of the list would have reused"),
-    "needless_by_cause.lost_exclusivity": ("faults", "needless copies with nothing in the way: the policy did not know that the page was its own"),
+    "needless_by_cause.pre_check": (
+        "faults",
+        "needless copies by an optimistic check; the rest of the list would have reused",
+    ),
+    "needless_by_cause.lost_exclusivity": (
+        "faults",
+        "needless copies with nothing in the way: the policy did not know that the page was its own",
+    ),
     "missed_copies": ("faults", "pages made writable while somebody else could still see them: leaks"),
     "broken_pins": ("faults", "copies that replaced a page under the pin of the writing process"),
     "zero_fills": ("pages", "new zeroed pages"),
@@ -48,7 +63,10 @@ _MEANINGS: dict[str, tuple[str, str]] = {
     "removals_by_cause.zap": ("pages", "left the swap cache with their last swap pte"),
     "removals_by_cause.merge": ("pages", "left the swap cache when KSM replaced them"),
     "removals_by_cause.activate": ("pages", "left the swap cache because reclaim kept them while swap was full"),
-    "removals_by_cause.writepage": ("pages", "left the swap cache because nobody needed the slot when they were to be written"),
+    "removals_by_cause.writepage": (
+        "pages",
+        "left the swap cache because nobody needed the slot when they were to be written",
+    ),
     "removals_by_cause.reclaim": ("pages", "left the swap cache and memory by reclaim"),
     "futile_removals": ("pages", "removals from the swap cache in a fault that copied the page anyway"),
     "swap_cache_readds": ("pages", "slots allocated for a page that had left the swap cache before"),
@@ -58,7 +76,10 @@ _MEANINGS: dict[str, tuple[str, str]] = {
     "swap_reads_blank": ("pages", "pages of zeros read in without I/O"),
     "swap_writes": ("pages", "pages written to the swap device"),
     "swap_writes_blank": ("pages", "pages of zeros swapped out without I/O"),
-    "avoidable_writes": ("pages", "swap writes of contents that were on the device already when the policy dropped the clean copy"),
+    "avoidable_writes": (
+        "pages",
+        "swap writes of contents that were on the device already when the policy dropped the clean copy",
+    ),
     "readahead": ("pages", "pages read in beside the one that was wanted"),
     "readahead_hits": ("pages", "swap-ins served by readahead"),
     "drains": ("drains", "drains of an LRU batch, empty ones too"),
@@ -146,6 +167,7 @@ class Counters(Mapping[str, int]):
     __hash__ = None  # type: ignore[assignment]
 
     def to_dict(self) -> dict[str, int]:
+        """Names and values, as in a results row."""
         return {name: int(value) for name, value in zip(NAMES, self.array, strict=True)}
 
     def __repr__(self) -> str:

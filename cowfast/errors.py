@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What can go wrong, and how it is said: which event, line or key, what is wrong, what to write instead."""
+
 from __future__ import annotations
 
 from cowfast._layout import Status
@@ -75,8 +76,11 @@ _STATUS: dict[int, tuple[type[EventError], str, str]] = {
     Status.ERR_REF_EMPTY: (EventError, "nothing is held under this reference number", "get, pin or lock first"),
     Status.ERR_REF_KIND: (EventError, "the reference is of another kind", "put a get, unpin a pin, unlock a lock"),
     Status.ERR_ALREADY_LOCKED: (EventError, "the page is locked already", "unlock it first"),
-    Status.ERR_MEMORY_FULL: (MemoryFullError, "memory is full and nothing can be reclaimed",
-                             "give the machine more memory or swap slots"),
+    Status.ERR_MEMORY_FULL: (
+        MemoryFullError,
+        "memory is full and nothing can be reclaimed",
+        "give the machine more memory or swap slots",
+    ),
     Status.ERR_SWAP_FULL: (SwapFullError, "not that many swap slots are free", "raise machine.swap_slots"),
     Status.ERR_COUNT_LIMIT: (EventError, "a reference count is at its limit", "use fewer references to one page"),
     Status.ERR_BAD_FLAGS: (EventError, "flags that this operation does not have", "look for LOOK, WRITE, LONGTERM"),

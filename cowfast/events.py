@@ -3,6 +3,7 @@
 
 What each event means is docs/model.md section 2.
 """
+
 from __future__ import annotations
 
 import difflib
@@ -20,12 +21,29 @@ FLAG_WORDS = {"look": EventFlag.EV_LOOK, "write": EventFlag.EV_WRITE, "longterm"
 
 # op -> the fields written after its name, in order; "n" is arg where it may be left out (1 page, everything, ...)
 FIELDS: dict[Op, tuple[str, ...]] = {
-    Op.READ: ("pid", "page"), Op.WRITE: ("pid", "page"), Op.FORK: ("pid", "arg"), Op.EXIT: ("pid",), Op.EXEC: ("pid",),
-    Op.DISCARD: ("pid", "page", "n"), Op.PROTECT: ("pid", "page", "n"), Op.PAGEOUT: ("pid", "page", "n"),
-    Op.RECLAIM: ("n",), Op.PREFETCH: ("pid", "page", "n"), Op.DRAIN: ("pid?", "n"),
-    Op.GET: ("pid", "page", "ref"), Op.PUT: ("ref",), Op.PIN: ("pid", "page", "ref"), Op.UNPIN: ("ref",),
-    Op.PINREAD: ("ref",), Op.PINWRITE: ("ref",), Op.LOCK: ("pid", "page", "ref"), Op.UNLOCK: ("ref",),
-    Op.MERGE: ("pid", "page", "arg"), Op.CPU: ("pid", "arg"), Op.FILLSWAP: ("n",), Op.FREESWAP: (),
+    Op.READ: ("pid", "page"),
+    Op.WRITE: ("pid", "page"),
+    Op.FORK: ("pid", "arg"),
+    Op.EXIT: ("pid",),
+    Op.EXEC: ("pid",),
+    Op.DISCARD: ("pid", "page", "n"),
+    Op.PROTECT: ("pid", "page", "n"),
+    Op.PAGEOUT: ("pid", "page", "n"),
+    Op.RECLAIM: ("n",),
+    Op.PREFETCH: ("pid", "page", "n"),
+    Op.DRAIN: ("pid?", "n"),
+    Op.GET: ("pid", "page", "ref"),
+    Op.PUT: ("ref",),
+    Op.PIN: ("pid", "page", "ref"),
+    Op.UNPIN: ("ref",),
+    Op.PINREAD: ("ref",),
+    Op.PINWRITE: ("ref",),
+    Op.LOCK: ("pid", "page", "ref"),
+    Op.UNLOCK: ("ref",),
+    Op.MERGE: ("pid", "page", "arg"),
+    Op.CPU: ("pid", "arg"),
+    Op.FILLSWAP: ("n",),
+    Op.FREESWAP: (),
 }
 FLAGGED = {Op.GET: ("look", "write"), Op.PIN: ("write", "longterm")}
 NAMES = {op.name.lower(): op for op in FIELDS}
@@ -48,12 +66,18 @@ class EventSource(Protocol):
         whether accesses that hit are in the stream
     """
 
-    name: str
-    processes: int
-    space: int
-    events: int | None
-    footprint: int | None
-    semantics: str
+    @property
+    def name(self) -> str: ...  # noqa: D102  # described above
+    @property
+    def processes(self) -> int: ...  # noqa: D102
+    @property
+    def space(self) -> int: ...  # noqa: D102
+    @property
+    def events(self) -> int | None: ...  # noqa: D102
+    @property
+    def footprint(self) -> int | None: ...  # noqa: D102
+    @property
+    def semantics(self) -> str: ...  # noqa: D102
 
     def chunks(self, seed: int = 0, size: int = 1 << 20) -> Iterator[np.ndarray]:
         """Arrays of dtype EVENT, at most *size* long; the same stream whatever the size."""
@@ -77,7 +101,9 @@ def make_events(rows: Iterable[tuple[int, ...]]) -> np.ndarray:
         try:
             events[i] = (int(op), int(flags), int(pid), int(page), int(arg))
         except (OverflowError, ValueError, TypeError):
-            raise SpecError(f"event {i}: {row!r} does not fit an event record (op u1, pid u2, page u4, arg u4, flags u1)") from None
+            raise SpecError(
+                f"event {i}: {row!r} does not fit an event record (op u1, pid u2, page u4, arg u4, flags u1)"
+            ) from None
     return events
 
 
@@ -95,7 +121,10 @@ def parse_event(text: str) -> tuple[int, int, int, int, int]:
     op = NAMES.get(words[0])
     if op is None:
         close = difflib.get_close_matches(words[0], NAMES, 1)
-        raise SpecError(f"unknown event {words[0]!r}; " + (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(NAMES)}"))
+        raise SpecError(
+            f"unknown event {words[0]!r}; "
+            + (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(NAMES)}")
+        )
     usage = f"write '{_usage(op)}'"
     values = {"pid": 0, "page": 0, "arg": 0}
     flags = 0
@@ -143,7 +172,12 @@ def format_event(event: Any) -> str:
 
 
 def _usage(op: Op) -> str:
-    shown = {"n": "[n=N]", "ref": "ref=K", "arg": "CHILD" if op is Op.FORK else "CPU" if op is Op.CPU else "OTHER", "pid?": "[PID]"}
+    shown = {
+        "n": "[n=N]",
+        "ref": "ref=K",
+        "arg": "CHILD" if op is Op.FORK else "CPU" if op is Op.CPU else "OTHER",
+        "pid?": "[PID]",
+    }
     words = [op.name.lower(), *(shown.get(name, name.upper()) for name in FIELDS[op])]
     return " ".join([*words, *(f"[{word}]" for word in FLAGGED.get(op, ()))])
 

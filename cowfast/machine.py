@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The machine that a policy runs on: memory, swap, CPUs, table sizes (docs/model.md section 3)."""
+
 from __future__ import annotations
 
 import difflib
@@ -74,8 +75,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         for key in values:
             if key not in cls.__struct_fields__:
                 close = difflib.get_close_matches(str(key), cls.__struct_fields__, 1)
-                raise MachineError(f"unknown machine parameter {key!r}; "
-                                   + (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(cls.__struct_fields__)}"))
+                raise MachineError(
+                    f"unknown machine parameter {key!r}; "
+                    + (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(cls.__struct_fields__)}")
+                )
         return cls(**values)
 
     @classmethod
@@ -84,6 +87,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return cls.from_dict(parse_fields(text))
 
     def to_dict(self) -> dict[str, Any]:
+        """All parameters; ``from_dict`` of it gives the machine back."""
         return {name: getattr(self, name) for name in self.__struct_fields__}
 
     def replace(self, **changes: Any) -> Machine:

@@ -4,10 +4,12 @@
 A policy is two ordered lists of checks and a handful of switches (docs/model.md section 4).  Both
 engines execute the compiled form, so a new policy is one TOML file and no code.
 """
+
 from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +24,25 @@ from cowfast.errors import PolicyError
 _BUILT_IN = Path(__file__).parent / "policies"
 _MAX_BYTES = 1 << 16
 _ORDER = (
-    "linux-5.7", "linux-5.8", "linux-5.10", "linux-5.16", "linus-2022", "linus-2022-precheck", "no-mapcount-2022",
-    "swapin-draft-2022", "liang-2022", "willy-2022", "unshare-2021", "linux-5.18", "linux-6.1", "linux-6.12", "linux-6.18",
-    "linux-7.2", "linux-7.3", "always-copy", "sole-owner",
+    "linux-5.7",
+    "linux-5.8",
+    "linux-5.10",
+    "linux-5.16",
+    "linus-2022",
+    "linus-2022-precheck",
+    "no-mapcount-2022",
+    "swapin-draft-2022",
+    "liang-2022",
+    "willy-2022",
+    "unshare-2021",
+    "linux-5.18",
+    "linux-6.1",
+    "linux-6.12",
+    "linux-6.18",
+    "linux-7.2",
+    "linux-7.3",
+    "always-copy",
+    "sole-owner",
 )  # history first, the two bounds last; files that are not named here follow in alphabetical order
 
 GupRule = Literal["plain", "write fault", "unshare if mapped twice", "unshare if not exclusive"]
@@ -76,7 +94,7 @@ SWITCH_MEANINGS: dict[str, str] = {
     "pin_references": "pinning marks a page as referenced",
     "pageout_looks_at_references": "MADV_PAGEOUT still asks whether a page was referenced",
     "stat_step": "reclaim sees its counters in steps of this size (0: see stat_flush)",
-    "stat_flush": "when reclaim sees its counters: 0 at once, 1 at the start of each pass, 2 when somebody reads the statistics",
+    "stat_flush": "when reclaim sees its counters: 0 at once, 1 at the start of a pass, 2 when somebody reads them",
     "shadow_before_age": "the eviction shadow is taken before the clock of evictions advances",
 }
 
@@ -104,7 +122,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def hash(self) -> str:
         """Of what the policy does; name, summary and sources do not count."""
-        behaviour = {key: value for key, value in self.to_dict().items() if key in ("write_fault", "swap_in", "switches")}
+        behaviour = {
+            key: value for key, value in self.to_dict().items() if key in ("write_fault", "swap_in", "switches")
+        }
         return hashlib.sha256(msgspec.json.encode(behaviour, order="sorted")).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +147,7 @@ def policy_names() -> tuple[str, ...]:
     return (*(name for name in _ORDER if name in found), *sorted(found - set(_ORDER)))
 
 
-def load_policy(name_or_path: str | Path) -> Policy:
+def load_policy(name_or_path: str | os.PathLike[str]) -> Policy:
     """A built-in policy by name, a user's by the path of its TOML file, or a composition.
 
     A composition starts from a policy and replaces parts: ``linux-5.10+write_fault=linux-5.7`` has the checks
@@ -139,7 +159,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
     PolicyError
         unknown name (with the nearest), or what is wrong in the file
     """
-    base, *changes = str(name_or_path).split("+")
+    base, *changes = os.fspath(name_or_path).split("+")
     values = _read(base)
     for change in changes:
         key, equals, value = change.partition("=")
@@ -148,8 +168,12 @@ def load_policy(name_or_path: str | Path) -> Policy:
         elif key.startswith("switch.") and equals:
             values["switches"] = dict(values["switches"]) | {key.removeprefix("switch."): _scalar(value)}
         else:
-            raise PolicyError(str(name_or_path), f"+{change}", "not a change",
-                              "write +write_fault=POLICY, +swap_in=POLICY or +switch.NAME=VALUE")
+            raise PolicyError(
+                str(name_or_path),
+                f"+{change}",
+                "not a change",
+                "write +write_fault=POLICY, +swap_in=POLICY or +switch.NAME=VALUE",
+            )
     if changes:
         values["name"] = str(name_or_path)
         values["summary"] = f"{values['summary']} (changed: {', '.join(changes)})"
@@ -166,17 +190,29 @@ def policy_from_dict(values: dict[str, Any], file: str | None = None) -> Policy:
     _check_keys(switches, Switches.__struct_fields__, (), file, "switches.")
     for key in ("write_fault", "swap_in"):
         if not isinstance(values[key], list | tuple):
-            raise PolicyError(file, key, f"{values[key]!r} is not a list", 'write a list of checks, such as ["copy if refs != 1", "reuse"]')
+            raise PolicyError(
+                file,
+                key,
+                f"{values[key]!r} is not a list",
+                'write a list of checks, such as ["copy if refs != 1", "reuse"]',
+            )
         for i, text in enumerate(values[key]):
             if not isinstance(text, str):
-                raise PolicyError(file, f"{key}[{i}]", f"{text!r} is not a check", "write text, such as 'copy if refs != 1'")
+                raise PolicyError(
+                    file, f"{key}[{i}]", f"{text!r} is not a check", "write text, such as 'copy if refs != 1'"
+                )
     try:
         policy = msgspec.convert(values, Policy)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$.")
         raise PolicyError(file, where.rstrip("`"), problem, _allowed(where.rstrip("`"))) from None
     if not 0 <= policy.switches.batch <= 1023 or not 0 <= policy.switches.stat_step <= 1 << 20:
-        raise PolicyError(file, "switches", "batch or stat_step out of range", "batch is 0 to 1023 (kernels: 15, 31), stat_step 0 to 1048576")
+        raise PolicyError(
+            file,
+            "switches",
+            "batch or stat_step out of range",
+            "batch is 0 to 1023 (kernels: 15, 31), stat_step 0 to 1048576",
+        )
     compile_list(policy.write_fault, "write_fault", file)
     compile_list(policy.swap_in, "swap_in", file)
     return policy
@@ -189,8 +225,13 @@ def _read(name_or_path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         path = Path(name_or_path)
         if path.suffix != ".toml" or not path.exists():
             close = difflib.get_close_matches(name_or_path, policy_names(), 1)
-            raise PolicyError(name_or_path, "", "no such policy" if path.suffix != ".toml" else "no such file",
-                              (f"did you mean {close[0]}? " if close else "") + f"built in are {', '.join(policy_names())}; or give the path of a .toml file")
+            raise PolicyError(
+                name_or_path,
+                "",
+                "no such policy" if path.suffix != ".toml" else "no such file",
+                (f"did you mean {close[0]}? " if close else "")
+                + f"built in are {', '.join(policy_names())}; or give the path of a .toml file",
+            )
     if name_or_path in seen:
         raise PolicyError(name_or_path, "based_on", "is based on itself", "break the circle")
     try:
@@ -213,23 +254,36 @@ def _read(name_or_path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     if base not in policy_names():
         if Path(base).suffix != ".toml":
             close = difflib.get_close_matches(base, policy_names(), 1)
-            raise PolicyError(name_or_path, "based_on", f"there is no policy {base!r}",
-                              (f"did you mean {close[0]}? " if close else "") + "write a built-in policy or the path of a .toml file")
+            raise PolicyError(
+                name_or_path,
+                "based_on",
+                f"there is no policy {base!r}",
+                (f"did you mean {close[0]}? " if close else "") + "write a built-in policy or the path of a .toml file",
+            )
         base = str(path.parent / base)  # an absolute path stays as it is
-    values = _read(base, (*seen, name_or_path)) | {"summary": values.get("summary", f"based on {base}")} | values | {
-        "switches": _read(base, (*seen, name_or_path))["switches"] | values.get("switches", {})}
-    return values
+    return (
+        _read(base, (*seen, name_or_path))
+        | {"summary": values.get("summary", f"based on {base}")}
+        | values
+        | {"switches": _read(base, (*seen, name_or_path))["switches"] | values.get("switches", {})}
+    )
 
 
-def _check_keys(values: dict[str, Any], known: tuple[str, ...], optional: tuple[str, ...], file: str, prefix: str) -> None:
+def _check_keys(
+    values: dict[str, Any], known: tuple[str, ...], optional: tuple[str, ...], file: str, prefix: str
+) -> None:
     for key in values:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, 1)
-            raise PolicyError(file, f"{prefix}{key}", "unknown key",
-                              (f"did you mean {close[0]!r}? " if close else "") + f"allowed are {', '.join(known)}")
+            raise PolicyError(
+                file,
+                f"{prefix}{key}",
+                "unknown key",
+                (f"did you mean {close[0]!r}? " if close else "") + f"allowed are {', '.join(known)}",
+            )
     for key in known:
         if key not in values and key not in optional:
-            raise PolicyError(file, f"{prefix}{key}", "missing", "write it, or inherit it with based_on = \"NAME\"")
+            raise PolicyError(file, f"{prefix}{key}", "missing", 'write it, or inherit it with based_on = "NAME"')
 
 
 def _allowed(where: str) -> str:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Random valid event programs, on machines small enough that everything happens: what the equality tests run."""
+
 from __future__ import annotations
 
 from hypothesis import strategies as st
@@ -9,15 +10,41 @@ from cowfast.machine import Machine
 
 PAGES, PROCESSES, REFERENCES = 5, 4, 6
 WEIGHTS = {
-    Op.READ: 6, Op.WRITE: 10, Op.FORK: 4, Op.EXIT: 2, Op.EXEC: 1, Op.DISCARD: 2, Op.PROTECT: 2, Op.PAGEOUT: 3, Op.RECLAIM: 3,
-    Op.PREFETCH: 1, Op.DRAIN: 2, Op.GET: 3, Op.PUT: 2, Op.PIN: 3, Op.UNPIN: 2, Op.PINREAD: 1, Op.PINWRITE: 2, Op.LOCK: 1,
-    Op.UNLOCK: 1, Op.MERGE: 2, Op.CPU: 1, Op.FILLSWAP: 1, Op.FREESWAP: 1,
+    Op.READ: 6,
+    Op.WRITE: 10,
+    Op.FORK: 4,
+    Op.EXIT: 2,
+    Op.EXEC: 1,
+    Op.DISCARD: 2,
+    Op.PROTECT: 2,
+    Op.PAGEOUT: 3,
+    Op.RECLAIM: 3,
+    Op.PREFETCH: 1,
+    Op.DRAIN: 2,
+    Op.GET: 3,
+    Op.PUT: 2,
+    Op.PIN: 3,
+    Op.UNPIN: 2,
+    Op.PINREAD: 1,
+    Op.PINWRITE: 2,
+    Op.LOCK: 1,
+    Op.UNLOCK: 1,
+    Op.MERGE: 2,
+    Op.CPU: 1,
+    Op.FILLSWAP: 1,
+    Op.FREESWAP: 1,
 }
 OPS = [op for op, weight in WEIGHTS.items() for _ in range(weight)]
 
 machines = st.builds(
-    lambda swap, latency, **rest: Machine(swap=swap, swap_latency=latency if swap == "async" else 0, space=PAGES, processes=PROCESSES,
-                                          references=REFERENCES, **rest),
+    lambda swap, latency, **rest: Machine(
+        swap=swap,
+        swap_latency=latency if swap == "async" else 0,
+        space=PAGES,
+        processes=PROCESSES,
+        references=REFERENCES,
+        **rest,
+    ),
     swap=st.sampled_from(["async", "sync", "none"]),
     latency=st.sampled_from([0, 0, 1, 3]),
     memory=st.sampled_from([0, 0, 3, 5, 9]),
@@ -35,7 +62,7 @@ raw = st.lists(st.tuples(st.sampled_from(OPS), *(st.integers(0, 255) for _ in ra
 
 def build(rows: list[tuple[int, ...]], machine: Machine) -> list[tuple[int, int, int, int, int]]:
     """Turns raw numbers into events that are valid: living processes, balanced references."""
-    alive, held, filled, program = {0}, {}, 0, []
+    alive, held, _filled, program = {0}, {}, 0, []
     for op, a, b, c, d in rows:
         pid = sorted(alive)[a % len(alive)] if alive else 0
         page, number, flags, arg = b % PAGES, c % REFERENCES, 0, 0

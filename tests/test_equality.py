@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Reference and engine: the same tables, outcomes, values and counters after every event."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -19,8 +20,13 @@ POLICIES = [*policy_names(), "linux-5.10+write_fault=linux-5.7"]
 
 
 def differences(a: dict, b: dict) -> dict:
-    return {key: {k: (a[key].get(k), b[key].get(k)) for k in {*a[key], *b[key]} if a[key].get(k) != b[key].get(k)}
-            if isinstance(a[key], dict) else (a[key], b[key]) for key in a if a[key] != b[key]}
+    return {
+        key: {k: (a[key].get(k), b[key].get(k)) for k in {*a[key], *b[key]} if a[key].get(k) != b[key].get(k)}
+        if isinstance(a[key], dict)
+        else (a[key], b[key])
+        for key in a
+        if a[key] != b[key]
+    }
 
 
 def step(engine, event, outcome, value):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The project's scenarios, in both engines, and the text of litmus files."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -40,7 +41,8 @@ def test_the_thread_in_three_lines():
     """Swapped in by a read, clean in the swap cache, then written: needlessly copied until the swap cache is left."""
     expect = load_scenario(Path(__file__).parent / "litmus" / "swap-read-write.litmus").expect["disk"]
     assert "needless(swap-cache)" in expect["linux-5.16"]
-    assert "reuse" in expect["linus-2022"] and "left-cache" in expect["linus-2022"]
+    assert "reuse" in expect["linus-2022"]
+    assert "left-cache" in expect["linus-2022"]
     assert expect["linux-6.12"].endswith("hit")
 
 
@@ -52,14 +54,17 @@ def test_promote_writes_what_happens(tmp_path):
     assert not promote(file, ["linux-6.18"], ["disk"])
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("", "no events"),
-    ("wirte 0 0\n", "did you mean 'write'"),
-    ("write 0\n", "line 1"),
-    ("write 0 0\nexpect dsk\n", "did you mean 'disk'"),
-    ("!write 0 0\nexpect disk\n reuse, copy : linux-6.18\n", "2 outcomes for 1"),
-    ("space many\nwrite 0 0\n", "space"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no events"),
+        ("wirte 0 0\n", "did you mean 'write'"),
+        ("write 0\n", "line 1"),
+        ("write 0 0\nexpect dsk\n", "did you mean 'disk'"),
+        ("!write 0 0\nexpect disk\n reuse, copy : linux-6.18\n", "2 outcomes for 1"),
+        ("space many\nwrite 0 0\n", "space"),
+    ],
+)
 def test_bad_files_say_what_is_wrong(text, said):
     with pytest.raises(SpecError, match=said):
         parse_scenario(text, "bad.litmus")

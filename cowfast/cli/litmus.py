@@ -49,8 +49,16 @@ def litmus(files: tuple[str, ...], policy: str, machines: str | None, engine: st
         for verdict in scenarios.judge(scenario, policies, on, engine):
             if verdict.expected is None and machines is None and policy == "all":
                 continue
-            rows.append({"scenario": verdict.scenario, "machine": verdict.machine, "policy": verdict.policy,
-                         "right": verdict.right, "seen": verdict.seen, "expected": verdict.expected or "(nothing)"})
+            rows.append(
+                {
+                    "scenario": verdict.scenario,
+                    "machine": verdict.machine,
+                    "policy": verdict.policy,
+                    "right": verdict.right,
+                    "seen": verdict.seen,
+                    "expected": verdict.expected or "(nothing)",
+                }
+            )
     wrong = sum(not row["right"] for row in rows)
     if promote:
         return 0

@@ -62,5 +62,7 @@ def verify(files: tuple[str, ...], policy: str | None, machine: dict[str, Any], 
         print_json({"files": rows})
     else:
         for kind in dict.fromkeys(row["kind"] for row in rows):
-            print_table(records_table([row | {"file": Path(row["file"]).name} for row in rows if row["kind"] == kind]), format)
+            print_table(
+                records_table([row | {"file": Path(row["file"]).name} for row in rows if row["kind"] == kind]), format
+            )
     return 1 if wrong else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -82,8 +82,8 @@ _LATEX = str.maketrans(
 )
 
 
-def _bar(texts: object) -> str:
-    return "| " + " | ".join(texts) + " |"  # type: ignore[call-overload,no-any-return]
+def _bar(texts: Iterable[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
 
 
 def _line(texts: object) -> str:

@@ -22,6 +22,7 @@ the scenario is about.  An ``expect`` block belongs to one machine (:data:`MACHI
 has one outcome for every marked event, then the policies that behave so.  ``cowfast litmus
 --promote`` rewrites the blocks deliberately; nothing else does.
 """
+
 from __future__ import annotations
 
 import difflib
@@ -80,7 +81,9 @@ def load_scenario(path: str | Path) -> Scenario:
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise SpecError(f"{path}: larger than {MAX_BYTES} bytes; a litmus file is a page of text, traces are for 'cowfast run'")
+        raise SpecError(
+            f"{path}: larger than {MAX_BYTES} bytes; a litmus file is a page of text, traces are for 'cowfast run'"
+        )
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Runs scenarios and says what happened in words, one outcome an event."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -46,6 +47,7 @@ class Verdict:
 
     @property
     def right(self) -> bool:
+        """Is it as the file says?"""
         return self.expected == self.seen
 
 
@@ -69,18 +71,27 @@ def outcomes_of(scenario: Scenario, policy: str, machine: str, engine: str = "fa
     outcomes = np.zeros(len(scenario.events), np.uint32)
     values = np.zeros(len(scenario.events), CONTENT)
     simulator.run(scenario.events, outcomes=outcomes, values=values)
-    return [say(int(event["op"]), int(bits), value)
-            for event, bits, value in zip(scenario.events, outcomes, values, strict=True)]
+    return [
+        say(int(event["op"]), int(bits), value)
+        for event, bits, value in zip(scenario.events, outcomes, values, strict=True)
+    ]
 
 
-def judge(scenario: Scenario, policies: Iterable[str], machines: Iterable[str], engine: str = "fast") -> Iterator[Verdict]:
+def judge(
+    scenario: Scenario, policies: Iterable[str], machines: Iterable[str], engine: str = "fast"
+) -> Iterator[Verdict]:
     """Runs *scenario* under every policy and machine and holds it against its expectations."""
     policies = list(policies)
     for machine in machines:
         for policy in policies:
             said = outcomes_of(scenario, policy, machine, engine)
-            yield Verdict(scenario.name, machine, policy, scenario.expect.get(machine, {}).get(policy),
-                          ", ".join(said[i] for i in scenario.marked))
+            yield Verdict(
+                scenario.name,
+                machine,
+                policy,
+                scenario.expect.get(machine, {}).get(policy),
+                ", ".join(said[i] for i in scenario.marked),
+            )
 
 
 def promote(path: str | Path, policies: Iterable[str], machines: Iterable[str]) -> bool:

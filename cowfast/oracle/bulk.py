@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Replays long streams under a memory limit and sets the totals beside the kernel's own (docs/model-reclaim.md section 14).
 
-A bulk record ``KERNEL-KIND.jsonl.xz`` lies beside ``streams/NAME.bin.xz``, the events it was made from: one line of JSON, then one
-little-endian 32-bit word an event (operation << 28 | process << 20 | page).
+A bulk record ``KERNEL-KIND.jsonl.xz`` lies beside ``streams/NAME.bin.xz``, the events it was made from: one line of
+JSON, then one little-endian 32-bit word an event (operation << 28 | process << 20 | page).
 """
+
 from __future__ import annotations
 
 import lzma
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,16 +98,25 @@ def totals(path: Path) -> dict[str, dict[str, int]]:
         elif current is not None:
             try:
                 acc, vm = row["acc"], row["vm"]
-                current |= {"copies": acc["w_copy"], "reuses": acc["w_reuse"], "swapmaj": acc["r_swapmaj"] + acc["w_swapmaj"],
-                            "pswpout": vm["pswpout"]}
+                current |= {
+                    "copies": acc["w_copy"],
+                    "reuses": acc["w_reuse"],
+                    "swapmaj": acc["r_swapmaj"] + acc["w_swapmaj"],
+                    "pswpout": vm["pswpout"],
+                }
             except (KeyError, TypeError) as error:
                 raise TraceError(f"{path}, line {number}: no {error} in a record of a stream") from None
     return found
 
 
-def verify_bulk(path: str | Path, policy: str | Policy | None = None, machine: Machine | None = None,
-                engine: str = "fast") -> list[StreamAgreement]:
-    """Every stream of a bulk record under the policy and swap device of its name (or the ones given).
+def verify_bulk(
+    path: str | Path,
+    policy: str | Policy | None = None,
+    machine: Machine | None = None,
+    engine: str = "fast",
+    streams: Sequence[str] = (),
+) -> list[StreamAgreement]:
+    """Every stream (or those named) of a bulk record under the policy and swap device of its name, or the ones given.
 
     A write that swaps a page in and copies it at once counts as a swap-in, as in the records.
     """
@@ -114,9 +125,13 @@ def verify_bulk(path: str | Path, policy: str | Policy | None = None, machine: M
     loaded = policy if isinstance(policy, Policy) else load_policy(policy or guessed)
     rows = []
     for name, kernel in totals(path).items():
+        if streams and name not in streams:
+            continue
         header, events = read_stream(path.parent / "streams" / f"{name}.bin.xz")
         sizes: dict[str, Any] = {
-            "memory": kernel["limit"], "space": int(header["pages"]), "processes": int(events["pid"].max()) + 1,
+            "memory": kernel["limit"],
+            "space": int(header["pages"]),
+            "processes": int(events["pid"].max()) + 1,
             "stat_flush_events": int(header.get("every_record", 500)),
         }
         here = machine.replace(**sizes) if machine else Machine(swap_slots=SLOTS, **swap, **sizes)
@@ -130,6 +145,6 @@ def verify_bulk(path: str | Path, policy: str | Policy | None = None, machine: M
             "swapmaj": int(((outcomes & Outcome.MAJOR) != 0).sum()),
             "pswpout": simulator.counters["swap_writes"],
         }
-        rows.append(StreamAgreement(str(path), name, loaded.name,
-                                    **{key: value for n in COUNTED for key, value in ((n, ours[n]), (f"{n}_kernel", kernel[n]))}))
+        numbers = {key: value for n in COUNTED for key, value in ((n, ours[n]), (f"{n}_kernel", kernel[n]))}
+        rows.append(StreamAgreement(file=str(path), stream=name, policy=loaded.name, **numbers))  # type: ignore[arg-type]
     return rows

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Names frames and slots as the recorder does: by the order in which they are seen, one name a life."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ FLAGS = (("S", None), ("D", PageFlag.PG_DIRTY), ("L", PageFlag.PG_LRU), ("E", Pa
 
 @dataclass
 class Frame:
+    """A page frame that was seen, by the recorder's name."""
+
     number: int
     alive: bool = True
     slot: int | None = None  # name of its slot, where the recorder could know it
@@ -31,6 +34,7 @@ class Probe:
         self.last: dict[tuple[int, int], tuple[str, int]] = {}
 
     def frame(self, number: int) -> int:
+        """The name of a frame, a new one if it was not seen alive before."""
         for name in reversed(range(len(self.frames))):
             if self.frames[name].alive and self.frames[name].number == number:
                 return name
@@ -38,6 +42,7 @@ class Probe:
         return len(self.frames) - 1
 
     def slot(self, number: int) -> int:
+        """The name of a slot, likewise."""
         for name in reversed(range(len(self.slots))):
             if self.slots[name][1] and self.slots[name][0] == number:
                 return name

@@ -4,6 +4,7 @@
 One JSON object a line, xz-compressed or plain: ``{"script": NAME, "pages": N}`` begins a script, then one object an
 event (``e`` its text, ``p`` the processes' pages, ``f`` the frames, ``d`` the vmstat counters that changed, ...).
 """
+
 from __future__ import annotations
 
 import lzma

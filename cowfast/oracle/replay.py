@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Replays the scripts of a kernel record and compares after every event (docs/validated.md)."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -57,8 +58,10 @@ class Mismatch:
     history: list[str]
 
     def __str__(self) -> str:
-        return (f"{self.script} #{self.event} '{self.text}': {self.fieldname}\n  kernel: {self.kernel}\n  model:  {self.model}\n"
-                f"  after:  {'; '.join(self.history)}")
+        return (
+            f"{self.script} #{self.event} '{self.text}': {self.fieldname}\n  kernel: {self.kernel}\n  model:  {self.model}\n"
+            f"  after:  {'; '.join(self.history)}"
+        )
 
 
 @dataclass
@@ -76,8 +79,10 @@ class FileAgreement:
 
     def to_dict(self) -> dict[str, Any]:
         """The row of ``cowfast verify --format json``."""
-        return {name: getattr(self, name)
-                for name in ("file", "kind", "policy", "scripts", "scripts_right", "events", "events_right")}
+        return {
+            name: getattr(self, name)
+            for name in ("file", "kind", "policy", "scripts", "scripts_right", "events", "events_right")
+        }
 
 
 def guess(path: Path) -> tuple[str, dict[str, Any]]:
@@ -85,12 +90,19 @@ def guess(path: Path) -> tuple[str, dict[str, Any]]:
     kernel, _, rest = path.name.partition("-")
     kind = rest.split(".")[0].split("-")[0]
     if kind not in SWAP_KINDS:
-        raise TraceError(f"{path}: the name does not say which kernel and swap it is (KERNEL-SWAPKIND.jsonl.xz); use --policy and --machine")
+        raise TraceError(
+            f"{path}: the name does not say which kernel and swap it is (KERNEL-SWAPKIND.jsonl.xz); use --policy and --machine"
+        )
     return POLICIES.get(kernel, f"linux-{kernel}"), SWAP_KINDS[kind]
 
 
-def verify_records(path: str | Path, policy: str | Policy | None = None, machine: Machine | None = None,
-                   engine: str = "reference", limit: int = 20) -> FileAgreement:
+def verify_records(
+    path: str | Path,
+    policy: str | Policy | None = None,
+    machine: Machine | None = None,
+    engine: str = "reference",
+    limit: int = 20,
+) -> FileAgreement:
     """Replays every script of a record under a policy and compares all that is comparable after every event.
 
     Parameters
@@ -177,8 +189,14 @@ def translate(row: dict[str, Any], pinned: dict[int, int]) -> Iterator[tuple[str
     """
     name, *rest = row["e"].split()
     a, b = ([int(word) for word in rest] + [0, 0])[:2]
-    simple = {"read": Op.READ, "write": Op.WRITE, "dontneed": Op.DISCARD, "pageout": Op.PAGEOUT, "protect": Op.PROTECT,
-              "willneed": Op.PREFETCH}
+    simple = {
+        "read": Op.READ,
+        "write": Op.WRITE,
+        "dontneed": Op.DISCARD,
+        "pageout": Op.PAGEOUT,
+        "protect": Op.PROTECT,
+        "willneed": Op.PREFETCH,
+    }
     if name in simple:
         yield "v" if name == "read" else "", (simple[name], a, b)
     elif name == "fork":

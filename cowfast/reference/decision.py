@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Runs a policy's lists of checks, and says who is to blame for a needless copy (docs/model.md sections 4, 8)."""
+
 from __future__ import annotations
 
 import operator
@@ -15,8 +16,12 @@ from cowfast.reference.objects import Page
 from cowfast.reference.reclaim import Reclaim
 
 COMPARE = {
-    Compare.CMP_EQ: operator.eq, Compare.CMP_NE: operator.ne, Compare.CMP_GT: operator.gt,
-    Compare.CMP_LT: operator.lt, Compare.CMP_GE: operator.ge, Compare.CMP_LE: operator.le,
+    Compare.CMP_EQ: operator.eq,
+    Compare.CMP_NE: operator.ne,
+    Compare.CMP_GT: operator.gt,
+    Compare.CMP_LT: operator.lt,
+    Compare.CMP_GE: operator.ge,
+    Compare.CMP_LE: operator.le,
 }
 
 
@@ -78,21 +83,46 @@ class Decide(Reclaim):
         super().__init__(policy, machine)
         self.write_fault_checks = unpack(policy.write_fault_checks)
         self.swap_in_checks = unpack(policy.swap_in_checks)
+        # looking at every pte for every check is too slow even for a reference
+        self.asks_who_sees = any(
+            (check.must | check.mustnot) & Predicate.IS_VISIBLE
+            for check in (*self.write_fault_checks, *self.swap_in_checks)
+        )
 
-    def situation(self, page: Page, pid: int, write: bool, *, exclusive: bool, marked: bool = False,
-                  past_cache: bool = False, refs: int | None = None) -> Situation:
+    def situation(
+        self,
+        page: Page,
+        pid: int,
+        write: bool,
+        *,
+        exclusive: bool,
+        marked: bool = False,
+        past_cache: bool = False,
+        refs: int | None = None,
+    ) -> Situation:
         slot = page.slot
         stable = page.writeback and self.machine.stable_writes
         true = (
-            (page.ksm, Predicate.IS_KSM), (exclusive, Predicate.IS_EXCLUSIVE), (slot is not None, Predicate.IS_CACHED),
-            (not page.lru, Predicate.IS_OFF_LRU), (write, Predicate.IS_WRITE), (past_cache, Predicate.IS_PAST_CACHE),
-            (marked and not stable, Predicate.IS_MARKED), (self.swap_full, Predicate.IS_SWAP_FULL),
-            (self.machine.swap == "sync", Predicate.IS_SYNC), (stable, Predicate.IS_STABLE_WRITEBACK),
-            (page.writeback, Predicate.IS_WRITEBACK), (self.visible_to_others(page, pid), Predicate.IS_VISIBLE),
+            (page.ksm, Predicate.IS_KSM),
+            (exclusive, Predicate.IS_EXCLUSIVE),
+            (slot is not None, Predicate.IS_CACHED),
+            (not page.lru, Predicate.IS_OFF_LRU),
+            (write, Predicate.IS_WRITE),
+            (past_cache, Predicate.IS_PAST_CACHE),
+            (marked and not stable, Predicate.IS_MARKED),
+            (self.swap_full, Predicate.IS_SWAP_FULL),
+            (self.machine.swap == "sync", Predicate.IS_SYNC),
+            (stable, Predicate.IS_STABLE_WRITEBACK),
+            (page.writeback, Predicate.IS_WRITEBACK),
+            (self.asks_who_sees and self.visible_to_others(page, pid), Predicate.IS_VISIBLE),
             (page in self.batches[self.cpu], Predicate.IS_FRESH),
         )
-        return Situation(page.refs if refs is None else refs, page.maps, slot.swap_count if slot else 0,
-                         sum(bit for on, bit in true if on))
+        return Situation(
+            page.refs if refs is None else refs,
+            page.maps,
+            slot.swap_count if slot else 0,
+            sum(bit for on, bit in true if on),
+        )
 
     def decide_write_fault(self, page: Page, pid: int, write: bool) -> tuple[bool, int, Situation]:
         """do_wp_page: run the list; (reuse?, index of the deciding check, situation at the verdict)."""
@@ -128,7 +158,9 @@ class Decide(Reclaim):
 
     def tell(self, page: Page, reuse: bool, index: int, now: Situation) -> tuple[bool, int, Situation]:
         if self.story is not None:
-            self.story.append(Decision(index, reuse, page.number, now, page.slot is not None, page.batched, page.gets, page.pins))
+            self.story.append(
+                Decision(index, reuse, page.number, now, page.slot is not None, page.batched, page.gets, page.pins)
+            )
         return reuse, index, now
 
     # ---- attribution
@@ -168,8 +200,14 @@ class Decide(Reclaim):
                 return False
             if op == CheckOp.CHECK_DRAIN and batched_here:
                 batched_here = False
-                now = replace(now, refs=now.refs - 1, predicates=now.predicates & ~(Predicate.IS_OFF_LRU | Predicate.IS_FRESH))
-            elif op == CheckOp.CHECK_LEAVE_SWAP_CACHE and now.predicates & Predicate.IS_CACHED \
-                    and not page.writeback and now.swap_count == 0:
+                now = replace(
+                    now, refs=now.refs - 1, predicates=now.predicates & ~(Predicate.IS_OFF_LRU | Predicate.IS_FRESH)
+                )
+            elif (
+                op == CheckOp.CHECK_LEAVE_SWAP_CACHE
+                and now.predicates & Predicate.IS_CACHED
+                and not page.writeback
+                and now.swap_count == 0
+            ):
                 now = replace(now, refs=now.refs - 1, predicates=now.predicates & ~Predicate.IS_CACHED)
         return False

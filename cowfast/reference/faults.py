@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Accesses, the write fault and the swap-in (docs/model.md section 5)."""
+
 from __future__ import annotations
 
 from cowfast._layout import Cause, CheckOp, Outcome, RefKind, Status
@@ -202,13 +203,18 @@ class Faults(Decide):
                     self.read_in(v, slot)
                 else:
                     self.read_ahead(process, v)
-                while slot.page is None:  # reclaimed again by a later charge of the window
-                    self.read_in(v, slot)
-                page = slot.page
+                page = self.wait_for(v, slot)
                 page.refs += 1
         if page.locked:
             self.count("lock_waits")
         return self.map_swapped(process, v, pte, slot, page, write, store, past_cache)
+
+    def wait_for(self, v: int, slot: Slot) -> Page:
+        """The page that was read in; once more if a later charge of the window has reclaimed it."""
+        while True:
+            if slot.page is not None:
+                return slot.page
+            self.read_in(v, slot)
 
     def swap_cache_hit(self, process: Process, v: int, page: Page) -> Page:
         """lookup_swap_cache: one reference for the fault; the readahead word learns."""
@@ -246,8 +252,9 @@ class Faults(Decide):
         self.batch_add(page)
         return page
 
-    def map_swapped(self, process: Process, v: int, pte: Pte, slot: Slot, page: Page, write: bool, store: bool,
-                    past_cache: bool) -> bool:
+    def map_swapped(
+        self, process: Process, v: int, pte: Pte, slot: Slot, page: Page, write: bool, store: bool, past_cache: bool
+    ) -> bool:
         """The policy's swap-in rules, in order."""
         pid = process.number
         mapped: Pte | None = None

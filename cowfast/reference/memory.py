@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Page numbers, slots, LRU batches and lists, the swap cache: the kernel's book-keeping (docs/model.md section 1)."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -59,7 +60,9 @@ class Memory:
         """Charge, then a number: top of the list, else one never used, else the other list."""
         self.charge()
         unmovable = self.unmovable and self.switches.longterm_unmovable
-        mine, other = (self.free_unmovable, self.free_movable) if unmovable else (self.free_movable, self.free_unmovable)
+        mine, other = (
+            (self.free_unmovable, self.free_movable) if unmovable else (self.free_movable, self.free_unmovable)
+        )
         if mine:
             number = mine.pop()
         elif not self.machine.memory or self.next_page <= self.machine.memory:
@@ -213,9 +216,14 @@ class Memory:
                 if named and process.number != pid:
                     return True
         return any(
-            reference.page is page and reference.pid != pid
-            and (reference.kind == RefKind.REF_PIN or (reference.kind == RefKind.REF_GET and reference.flags & EventFlag.EV_LOOK))
-            for reference in self.references.values())
+            reference.page is page
+            and reference.pid != pid
+            and (
+                reference.kind == RefKind.REF_PIN
+                or (reference.kind == RefKind.REF_GET and reference.flags & EventFlag.EV_LOOK)
+            )
+            for reference in self.references.values()
+        )
 
     def refuse(self, status: Status) -> None:
         raise Refused(int(status))

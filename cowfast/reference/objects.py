@@ -4,6 +4,7 @@
 Nothing here decides anything.  The words of the tables (docs/model.md section 10) are put together
 from the objects' fields on request, so that the rules can be written in terms of names.
 """
+
 from __future__ import annotations
 
 from cowfast._layout import PageFlag, ProcFlag, PteBit, SlotFlag
@@ -15,12 +16,44 @@ class Page:
     """One page frame that is in use."""
 
     FLAGS = {
-        "dirty": PageFlag.PG_DIRTY, "exclusive": PageFlag.PG_EXCL, "lru": PageFlag.PG_LRU, "active": PageFlag.PG_ACTIVE,
-        "referenced": PageFlag.PG_REFERENCED, "batched": PageFlag.PG_BATCH, "locked": PageFlag.PG_LOCKED, "ksm": PageFlag.PG_KSM,
-        "writeback": PageFlag.PG_WRITEBACK, "reclaim": PageFlag.PG_RECLAIM, "readahead": PageFlag.PG_READAHEAD,
-        "workingset": PageFlag.PG_WORKINGSET, "unmovable": PageFlag.PG_UNMOVABLE, "blank": PageFlag.PG_BLANK,
-        "dropped": PageFlag.PG_DROPPED, "removed": PageFlag.PG_REMOVED, "stale": PageFlag.PG_STALE, "isolated": PageFlag.PG_ISOLATED,
+        "dirty": PageFlag.PG_DIRTY,
+        "exclusive": PageFlag.PG_EXCL,
+        "lru": PageFlag.PG_LRU,
+        "active": PageFlag.PG_ACTIVE,
+        "referenced": PageFlag.PG_REFERENCED,
+        "batched": PageFlag.PG_BATCH,
+        "locked": PageFlag.PG_LOCKED,
+        "ksm": PageFlag.PG_KSM,
+        "writeback": PageFlag.PG_WRITEBACK,
+        "reclaim": PageFlag.PG_RECLAIM,
+        "readahead": PageFlag.PG_READAHEAD,
+        "workingset": PageFlag.PG_WORKINGSET,
+        "unmovable": PageFlag.PG_UNMOVABLE,
+        "blank": PageFlag.PG_BLANK,
+        "dropped": PageFlag.PG_DROPPED,
+        "removed": PageFlag.PG_REMOVED,
+        "stale": PageFlag.PG_STALE,
+        "isolated": PageFlag.PG_ISOLATED,
     }
+
+    dirty: bool
+    exclusive: bool
+    lru: bool
+    active: bool
+    referenced: bool
+    batched: bool
+    locked: bool
+    ksm: bool
+    writeback: bool
+    reclaim: bool
+    readahead: bool
+    workingset: bool
+    unmovable: bool
+    blank: bool
+    dropped: bool
+    removed: bool
+    stale: bool
+    isolated: bool
 
     def __init__(self, number: int, vpage: int, unmovable: bool) -> None:
         for name in self.FLAGS:
@@ -68,9 +101,13 @@ class Slot:
 
     @property
     def flags(self) -> int:
-        return (SlotFlag.SLOT_USED + (SlotFlag.SLOT_CACHED if self.page else 0)
-                + (SlotFlag.SLOT_SHADOW if self.shadow is not None else 0)
-                + (SlotFlag.SLOT_WORKINGSET if self.shadow_workingset else 0) + (SlotFlag.SLOT_BLANK if self.blank else 0))
+        return (
+            SlotFlag.SLOT_USED
+            + (SlotFlag.SLOT_CACHED if self.page else 0)
+            + (SlotFlag.SLOT_SHADOW if self.shadow is not None else 0)
+            + (SlotFlag.SLOT_WORKINGSET if self.shadow_workingset else 0)
+            + (SlotFlag.SLOT_BLANK if self.blank else 0)
+        )
 
     def __repr__(self) -> str:
         return f"slot {self.number} (swap count {self.swap_count})"
@@ -97,9 +134,20 @@ class Pte:
             kind, number = PteBit.PTE_SWAP, self.slot.number
         else:
             kind, number = PteBit.PTE_ZERO, 0
-        return (number << PteBit.PTE_SHIFT) + kind + sum(
-            bit for on, bit in ((self.write or self.marked, PteBit.PTE_WRITE), (self.dirty, PteBit.PTE_DIRTY),
-                                (self.young, PteBit.PTE_YOUNG), (self.blank, PteBit.PTE_BLANK)) if on)
+        return (
+            (number << PteBit.PTE_SHIFT)
+            + kind
+            + sum(
+                bit
+                for on, bit in (
+                    (self.write or self.marked, PteBit.PTE_WRITE),
+                    (self.dirty, PteBit.PTE_DIRTY),
+                    (self.young, PteBit.PTE_YOUNG),
+                    (self.blank, PteBit.PTE_BLANK),
+                )
+                if on
+            )
+        )
 
 
 class Process:
@@ -122,8 +170,11 @@ class Process:
 
     @property
     def flags(self) -> int:
-        return ((ProcFlag.PROC_ALIVE if self.alive else 0) + (ProcFlag.PROC_HAS_ANON if self.has_anon else 0)
-                + (ProcFlag.PROC_HAS_PINNED if self.has_pinned else 0))
+        return (
+            (ProcFlag.PROC_ALIVE if self.alive else 0)
+            + (ProcFlag.PROC_HAS_ANON if self.has_anon else 0)
+            + (ProcFlag.PROC_HAS_PINNED if self.has_pinned else 0)
+        )
 
 
 class Reference:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """All other paths: fork, zap, protect, prefetch, references, KSM (docs/model.md section 6)."""
+
 from __future__ import annotations
 
 from cowfast._layout import EventFlag, Outcome, RefKind, Status
@@ -111,7 +112,9 @@ class Paths(Faults):
         if page is None:
             return
         rule = self.switches.protect_restores
-        restored = not page.ksm and page.exclusive and (rule == "exclusive" or (rule == "exclusive and dirty" and pte.dirty))
+        restored = (
+            not page.ksm and page.exclusive and (rule == "exclusive" or (rule == "exclusive and dirty" and pte.dirty))
+        )
         pte.write = restored
         pte.blank = restored and page.blank
 

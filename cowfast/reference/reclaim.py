@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Reclaim under memory pressure: docs/model-reclaim.md, whose section numbers stand in the comments."""
+
 from __future__ import annotations
 
 from math import isqrt
@@ -56,7 +57,7 @@ class Reclaim(Memory):
 
     # ---- section 3
 
-    def charge(self) -> None:  # type: ignore[override]
+    def charge(self) -> None:
         """try_charge: before the page exists.  Reclaims until there is room; may end the run."""
         limit = self.machine.memory
         attempts = 0

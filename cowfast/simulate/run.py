@@ -232,8 +232,8 @@ def _fed(runs: Sequence[_Run], chunks: Iterator[np.ndarray], threads: int) -> It
         return
     with ThreadPoolExecutor(threads, "cowfast") as pool:
         upcoming: Future[np.ndarray | None] = pool.submit(next, chunks, None)
-        while (chunk := upcoming.result()) is not None:
+        while (ready := upcoming.result()) is not None:
             upcoming = pool.submit(next, chunks, None)
-            for fed in [pool.submit(run.feed, chunk) for run in runs]:
+            for fed in [pool.submit(run.feed, ready) for run in runs]:
                 fed.result()
-            yield len(chunk)
+            yield len(ready)

@@ -149,7 +149,7 @@ def _keep(future: Future[list[dict[str, Any]]], task: Task, writer: ResultsWrite
             f"a worker died (killed, or out of memory) during {task}; finished runs are kept, start again to go on"
         ) from error
     except (CowfastError, MemoryError, OSError) as error:
-        summary.undone.append(f"{task}: {error or type(error).__name__}")
+        summary.undone.append(f"{task}: {str(error) or type(error).__name__}")
         return
     for row in rows:
         writer.write(row)
