@@ -16,7 +16,6 @@ depends on whether this page was still to come.  Such faults are counted apart, 
 from __future__ import annotations
 
 import tempfile
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +59,8 @@ class PerfAgreement:
     """How far one policy agrees with the kernel of one recording.
 
     ``faults`` are write-protection faults; each is one of ``agree``, ``disagree``, ``ambiguous``, ``unknown`` (the
-    recording does not show the kernel's verdict).  ``copies``, ``reuses``, ``zero_pages`` are the kernel's verdicts.
+    recording does not show the kernel's verdict, or the kernel did not handle the fault because page faults were off, and
+    it came again).  ``copies``, ``reuses``, ``zero_pages`` are the kernel's verdicts as the allocations tell them.
     ``asked`` are the faults on anonymous pages, where a policy has a choice at all, ``asked_right`` those of them that
     agree; the rest are first writes to the zero page or to a page of a file.
     """
@@ -149,14 +149,19 @@ class _Verifier:
         kernel = columns["kernel"]
         stops = np.flatnonzero((kernel & (Kernel.WP | Kernel.TEARDOWN) != 0) | (events["op"] == Op.EXIT))
         outcomes = np.zeros(len(events), np.uint32)
-        repairs: deque[tuple[int, ...]] = deque()
         done = 0
         for i, op, pid, page, word in zip(
             stops.tolist(), events["op"][stops].tolist(), events["pid"][stops].tolist(), events["page"][stops].tolist(),
             kernel[stops].tolist(), strict=True,
         ):  # fmt: skip
             others: list[int] = []
-            if word & Kernel.WP and (self.leaving or word & Kernel.VERDICT == Kernel.REUSE):
+            verdict = word & Kernel.VERDICT
+            if word & Kernel.WP and verdict == Kernel.NOT_HANDLED:
+                self.simulator.run(events[done:i], outcomes[done:i])
+                done = i + 1
+                self._judge(word, 0, others)
+                continue
+            if word & Kernel.WP and (self.leaving or verdict == Kernel.REUSE):
                 self.simulator.run(events[done:i], outcomes[done:i])
                 done = i
                 others = [other for other in self.simulator.mappers(pid, page) if other != pid]
@@ -170,10 +175,8 @@ class _Verifier:
                 said = int(outcomes[i]) & _OUTCOMES
                 if not self._judge(word, said, others):
                     self._tell(i, events[i], columns, word, said)
-                if word & Kernel.VERDICT == Kernel.REUSE and said == Outcome.COPIED:
-                    repairs.extend((Op.DISCARD, other, page, 1) for other in others)
-                    self.simulator.run(make_events(repairs))
-                    repairs.clear()
+                if verdict == Kernel.REUSE and said == Outcome.COPIED:
+                    self.simulator.run(make_events((Op.DISCARD, other, page, 1) for other in others))
         self.simulator.run(events[done:], outcomes[done:])
 
     def _judge(self, word: int, said: int, others: list[int]) -> bool:
@@ -181,9 +184,9 @@ class _Verifier:
         result, verdict = self.result, word & Kernel.VERDICT
         result.faults += 1
         result.copies += verdict == Kernel.COPY
-        result.reuses += verdict == Kernel.REUSE
+        result.reuses += verdict in (Kernel.REUSE, Kernel.NOT_HANDLED)
         result.zero_pages += verdict == Kernel.ZERO
-        if verdict == Kernel.UNKNOWN:
+        if verdict in (Kernel.UNKNOWN, Kernel.NOT_HANDLED):
             result.unknown += 1
             return True
         if others and self.leaving.issuperset(others):

@@ -24,6 +24,7 @@ class Kernel(IntEnum):
     REUSE = 2  # no page was allocated
     ZERO = 3  # a zeroed page was allocated
     UNKNOWN = 4  # the recording does not say
+    NOT_HANDLED = 5  # page faults were off; the same fault came again
     VERDICT = 7  # mask
     WP = 8  # a write-protection fault
     FILE = 16  # first write to a page of the page cache: new whatever the policy
@@ -51,10 +52,12 @@ class Stream:
         self._lines.append(line)
         return self.base + len(self.ops) - 1
 
-    def judge(self, index: int, verdict: int) -> None:
-        """Set the verdict of an event that is still held."""
+    def judge(self, index: int, verdict: int) -> int:
+        """Set the verdict of an event that is still held; returns what its word was."""
         at = index - self.base
-        self.kernel[at] = self.kernel[at] & ~Kernel.VERDICT | verdict
+        before = self.kernel[at]
+        self.kernel[at] = before & ~7 | verdict
+        return before
 
     def retract(self, index: int) -> None:
         """Take an event back: it turned out not to have happened."""

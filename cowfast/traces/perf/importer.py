@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,15 @@ _FAULT = re.compile(r"address=(?:0x)?([0-9a-f]+) .*?error_code=0x([0-9a-f]+)")
 _ALLOC = re.compile(r".*?order=(\d+) .*?gfp_flags=(\S+)")
 _CALL = re.compile(r"(?:addr|start): 0x([0-9a-f]+), len(?:_in)?: 0x([0-9a-f]+)(?:, behavior: 0x([0-9a-f]+))?")
 _DONTNEED, _FREE, _WILLNEED, _PAGEOUT, _DONTFORK, _WIPEONFORK = 4, 8, 3, 21, 10, 18
+
+
+class _Waiting(NamedTuple):
+    """A fault whose allocation may still come."""
+
+    event: int
+    time: int
+    take_back: tuple[int, ...]  # events that did not happen if none comes
+    retry: int  # the page, if the same fault again means that this one was not handled; else -1
 
 
 class Importer:
@@ -68,7 +77,7 @@ class Importer:
         self._numbers: list[int] = []  # process numbers given back
         self._next = 1
         self._cpu_numbers: dict[int, int] = {}
-        self._open: dict[int, tuple[int, int, tuple[int, ...]]] = {}  # tid -> event, time, events to take back
+        self._open: dict[int, _Waiting] = {}  # by tid
         self._loose: Counter[int] = Counter()  # tid -> zeroed pages it got outside of faults (execve fills a stack)
         self._execing: set[int] = set()  # pids between exit_mmap and COMM exec
         self._leaving: set[int] = set()  # pids after EXIT, before exit_mmap
@@ -81,7 +90,7 @@ class Importer:
         """Yield ``(events, columns)``; the columns are those of ``events.COLUMNS``."""
         handlers = {
             "exceptions:page_fault_user": self._fault,
-            "exceptions:page_fault_kernel": self._fault,
+            "exceptions:page_fault_kernel": self._kernel_fault,
             "kmem:mm_page_alloc": self._alloc,
             "mmap:exit_mmap": self._exit_mmap,
             "syscalls:sys_enter_munmap": self._munmap,
@@ -110,13 +119,22 @@ class Importer:
 
     # ------------------------------------------------------------ faults and their pages
 
-    def _fault(self, pid: int, tid: int, cpu: int, time: int, rest: str) -> None:
+    def _kernel_fault(self, pid: int, tid: int, cpu: int, time: int, rest: str) -> None:
+        self._fault(pid, tid, cpu, time, rest, True)
+
+    def _fault(self, pid: int, tid: int, cpu: int, time: int, rest: str, in_kernel: bool = False) -> None:
         found = _FAULT.match(rest)
         if found is None:
             raise ValueError(f"a page fault without address= and error_code=: {rest[:60]!r}")
         address, code = int(found[1], 16), int(found[2], 16)
         if address >> 64:
             raise ValueError(f"address {address:#x} has more than 64 bits")
+        page = address >> 12
+        waiting = self._open.get(tid)
+        if waiting is not None and waiting.retry == page and code & _PRESENT:
+            # Code that must not sleep (signal frames) faults with page faults off, and again after making sure.
+            self._stream.judge(waiting.event, Kernel.NOT_HANDLED)
+            self._tally["not handled at first, counted as reused"] += 1
         self._close(tid)
         if address >= _KERNEL_HALF:
             self._tally["faults on kernel addresses"] += 1
@@ -128,12 +146,13 @@ class Importer:
             self._tally["faults on shared memory"] += 1
             self._tally["write-protection faults on shared memory"] += code & 3 == 3
             return
-        page = address >> 12
         leaf = space.leaf(page)
         bit = 1 << (page & LEAF - 1)
         number = leaf.base + (page & LEAF - 1)
         if code & _WRITE:
-            self._write(space, leaf, bit, number, kind, code, pid, tid, cpu, time)
+            waiting = self._write(space, leaf, bit, number, kind, code, pid, tid, cpu, time)
+            if self._allocs:
+                self._open[tid] = waiting._replace(retry=page) if in_kernel and code & _PRESENT else waiting
         elif code & _PRESENT:
             self._tally["read faults on present pages"] += 1
         elif kind == FILE or code & _FETCH and kind == UNKNOWN:
@@ -146,9 +165,9 @@ class Importer:
 
     def _write(
         self, space: Space, leaf: Leaf, bit: int, number: int, kind: int, code: int, pid: int, tid: int, cpu: int, time: int
-    ) -> None:
+    ) -> _Waiting:
         self._on(space, cpu)
-        taken_back: tuple[int, ...] = ()
+        take_back: tuple[int, ...] = ()
         flags = 0
         # Until an allocation says otherwise: none was needed, or nobody looked.
         verdict = Kernel.REUSE if self._allocs else Kernel.UNKNOWN
@@ -172,13 +191,12 @@ class Importer:
         index = self._add(Op.WRITE, space, number, 0, flags | verdict)
         if had and dropped is not None and self._allocs and self._threads.get(pid, ()) != {tid}:
             # Two threads that fault on one absent page: the second finds it there and allocates nothing.
-            taken_back = (dropped, index)
+            take_back = (dropped, index)
         leaf.owned |= bit
         leaf.seen &= ~bit
-        if self._allocs:
-            self._open[tid] = (index, time, taken_back)
         if flags & Kernel.WP:
             self._tally[_CALLED[verdict]] += 1
+        return _Waiting(index, time, take_back, -1)
 
     def _alloc(self, pid: int, tid: int, cpu: int, time: int, rest: str) -> None:
         found = _ALLOC.match(rest)
@@ -193,16 +211,14 @@ class Importer:
             return
         zeroed = "__GFP_ZERO" in flags
         waiting = self._open.pop(tid, None)
-        if waiting is None or time - waiting[1] > _PATIENCE:
+        if waiting is None or time - waiting.time > _PATIENCE:
             if waiting is not None:
                 self._take_back(waiting)
             if zeroed:
                 self._loose[tid] += 1
             return
-        index = waiting[0]
         verdict = Kernel.ZERO if zeroed else Kernel.COPY
-        before = self._stream.kernel[index - self._stream.base]
-        self._stream.judge(index, verdict)
+        before = self._stream.judge(waiting.event, verdict)
         if before & Kernel.WP:
             self._tally[_CALLED[before & Kernel.VERDICT]] -= 1
             self._tally[_CALLED[verdict]] += 1
@@ -223,14 +239,14 @@ class Importer:
         if waiting is not None:
             self._take_back(waiting)
 
-    def _take_back(self, waiting: tuple[int, int, tuple[int, ...]]) -> None:
-        for index in waiting[2]:
+    def _take_back(self, waiting: _Waiting) -> None:
+        for index in waiting.take_back:
             self._stream.retract(index)
 
     def _first_open(self, time: int) -> int | None:
-        for tid in [tid for tid, waiting in self._open.items() if time - waiting[1] > _PATIENCE]:
+        for tid in [tid for tid, waiting in self._open.items() if time - waiting.time > _PATIENCE]:
             self._take_back(self._open.pop(tid))
-        return min((waiting[0] for waiting in self._open.values()), default=None)
+        return min((min((waiting.event, *waiting.take_back)) for waiting in self._open.values()), default=None)
 
     # ------------------------------------------------------------ address spaces
 
