@@ -114,7 +114,7 @@ def test_parts_have_processes_of_their_own(tmp_path):
     assert source.processes == 2 + 2 + 2
     assert source.footprint == (2 * 300 + 2) + 2 * 216 + 2 * 100
     third = events[events["pid"] >= 4]
-    assert np.count_nonzero((third["op"] != Op.FORK)) == 100 + 700  # it ended long before the others
+    assert np.count_nonzero(third["op"] != Op.FORK) == 100 + 700  # it ended long before the others
     # by weight while all three run: 3 to 1 to 2
     early = events[2:1800]["pid"] // 2
     assert 0.35 < np.mean(early == 0) < 0.65

@@ -172,34 +172,44 @@ CLONES static void bulk_uniform(const bulk_t *bulk, uint64_t key, uint64_t count
     }
 }
 
-CLONES static void bulk_zipf(const bulk_t *bulk, const zipf_t *zipf, uint64_t key, uint64_t counter, size_t n, word_t *out) {
+/* Ranks of Zipf draws, as pages, from draws at from, from + GAMMA, ... */
+INLINE void zipf_block(const zipf_t z, uint64_t from, size_t n, uint32_t *page) {
+    double y[BLOCK];
+    uint32_t late[BLOCK];
+    size_t refused = 0;
+    for (size_t j = 0; j < n; j++) y[j] = z.low + zipf_unit(mix(from + j * GAMMA)) * z.span;
+    if (z.one_minus == 0)
+        for (size_t j = 0; j < n; j++) y[j] = exp2_(y[j] * 1.4426950408889634);
+    else
+        for (size_t j = 0; j < n; j++) y[j] = exp2_(z.inverse * log2_(z.one_minus * y[j]));
+    for (size_t j = 0; j < n; j++) {
+        double k = zipf_nearest(&z, y[j]);
+        late[j] = !(k - y[j] <= z.quick);
+        page[j] = zipf_page(&z, k);
+    }
+    for (size_t j = 0; j < n; j++) { /* where the few are that need the full test, without a branch */
+        uint32_t is = late[j];
+        late[refused] = (uint32_t)j;
+        refused += is;
+    }
+    for (size_t i = 0; i < refused; i++) page[late[i]] = zipf_draw(&z, mix(from + late[i] * GAMMA));
+}
+#define BUFFER 256
+CLONES static void zipf_buffer(const zipf_t *z, uint64_t key, uint64_t counter, uint32_t *page) {
+    zipf_block(*z, key + (counter + 1) * GAMMA, BUFFER, page);
+}
+
+CLONES static void bulk_zipf(const bulk_t *bulk, const zipf_t *z, uint64_t key, uint64_t counter, size_t n, word_t *out) {
     const bulk_t b = *bulk;
-    const zipf_t z = *zipf;
-    uint32_t head[BLOCK], rest[BLOCK], page[BLOCK], late[BLOCK];
-    double area[BLOCK];
+    uint32_t head[BLOCK], rest[BLOCK], page[BLOCK];
     for (size_t done = 0; done < n; done += BLOCK) {
-        size_t m = n - done < BLOCK ? n - done : BLOCK, refused = 0;
+        size_t m = n - done < BLOCK ? n - done : BLOCK;
         uint64_t from = key + (counter + done + 1) * GAMMA;
+        zipf_block(*z, from, m, page);
         for (size_t j = 0; j < m; j++) {
-            uint64_t r = mix(from + j * GAMMA);
-            area[j] = z.low + zipf_unit(r) * z.span;
-            bulk_pid(&b, (uint32_t)again(r), head + j, rest + j);
+            bulk_pid(&b, (uint32_t)again(mix(from + j * GAMMA)), head + j, rest + j);
+            page[j] += b.page;
         }
-        if (z.one_minus == 0)
-            for (size_t j = 0; j < m; j++) area[j] = exp2_(area[j] * 1.4426950408889634);
-        else
-            for (size_t j = 0; j < m; j++) area[j] = exp2_(z.inverse * log2_(z.one_minus * area[j]));
-        for (size_t j = 0; j < m; j++) {
-            double k = zipf_nearest(&z, area[j]);
-            late[j] = !(k - area[j] <= z.quick);
-            page[j] = zipf_page(&z, k) + b.page;
-        }
-        for (size_t j = 0; j < m; j++) { /* where the few are that need the full test, without a branch */
-            uint32_t is = late[j];
-            late[refused] = (uint32_t)j;
-            refused += is;
-        }
-        for (size_t i = 0; i < refused; i++) page[late[i]] = zipf_draw(&z, mix(from + late[i] * GAMMA)) + b.page;
         bulk_store(&b, m, head, rest, page, out + 3 * done);
     }
 }

@@ -28,7 +28,7 @@ cpdef enum StepKind:
     END = 2
 
 
-cdef packed struct line_t:  # 56 bytes: one kind of event in a mix
+cdef packed struct line_t:  # 48 bytes: one kind of event in a mix
     uint32_t limit    # of 2^32: where its share of the draws begins; 0 in the first line
     uint32_t pid
     uint32_t pids
@@ -46,7 +46,6 @@ cdef packed struct line_t:  # 56 bytes: one kind of event in a mix
     uint8_t what      # Rule of arg
     uint8_t outer     # TURN: which loop, 0 = innermost
     uint16_t reserved0
-    uint64_t reserved1
 
 cdef packed struct step_t:  # 32 bytes
     uint64_t n        # MIX: events; LOOP: iterations; 0 = without end
@@ -78,12 +77,15 @@ cdef packed struct held_t:  # 8 bytes: what a reference number holds
 
 cdef class Generator:
     cdef readonly object steps, lines
-    cdef object _threads, _cursors, _held, _bulk, _zipf  # numpy arrays; the pointers below look into them
+    # Arrays of numpy, which the pointers below look into.
+    cdef object _threads, _cursors, _held, _bulk, _zipf, _drawn, _buffers
     cdef const step_t *step
     cdef const line_t *line
     cdef thread_t *thread
     cdef uint64_t *cursor
     cdef held_t *held
+    cdef uint64_t *drawn            # pages that a ZIPF line took from its buffer, in all
+    cdef uint32_t *buffer           # BUFFER pages of each line
     cdef void *bulk
     cdef void *zipf
     cdef uint32_t threads, references, turn, current
@@ -99,4 +101,5 @@ cdef class Generator:
     cdef size_t _mix(self, thread_t *t, const step_t *s, event_t *out, size_t n) noexcept nogil
     cdef void _one(self, thread_t *t, const step_t *s, event_t *e, uint64_t at) noexcept nogil
     cdef void _finish(self, thread_t *t, const line_t *line, uint32_t number, event_t *e, uint64_t r) noexcept nogil
+    cdef uint32_t _zipf_page(self, const line_t *line, uint32_t number) noexcept nogil
     cdef void _enter(self, thread_t *t) noexcept nogil

@@ -23,6 +23,7 @@ from cowfast._layout cimport (
 
 cdef extern from "_draws.h" nogil:
     enum: SPECIAL
+    enum: BUFFER
     ctypedef uint32_t word_t
     ctypedef struct zipf_t:
         pass
@@ -35,7 +36,7 @@ cdef extern from "_draws.h" nogil:
     uint32_t below(uint32_t r, uint32_t n)
     uint32_t spread_of(uint32_t n)
     void zipf_init(zipf_t *z, uint32_t n, double s, uint32_t spread)
-    uint32_t zipf_draw(const zipf_t *z, uint64_t r)
+    void zipf_buffer(const zipf_t *z, uint64_t key, uint64_t counter, uint32_t *page)
     void bulk_uniform(const bulk_t *b, uint64_t key, uint64_t counter, size_t n, word_t *out)
     void bulk_zipf(const bulk_t *b, const zipf_t *z, uint64_t key, uint64_t counter, size_t n, word_t *out)
 
@@ -84,15 +85,20 @@ cdef class Generator:
         self._threads = np.zeros(len(parts) * sizeof(thread_t) // 8, np.uint64)
         self._cursors = np.zeros(len(lines), np.uint64)
         self._held = np.zeros((references + 1, 2), np.uint32)
+        self._drawn = np.zeros(len(lines), np.uint64)
+        self._buffers = np.zeros(len(lines) * BUFFER if len(zipfs) else 1, np.uint32)
         self._bulk = np.zeros((len(bulks) + 1) * sizeof(bulk_t), np.uint8)
         self._zipf = np.zeros((len(zipfs) + 1) * sizeof(zipf_t) // 8, np.float64)
         cdef uint64_t[::1] thread_view = self._threads
         cdef uint64_t[::1] cursor_view = self._cursors
+        cdef uint64_t[::1] drawn_view = self._drawn
+        cdef uint32_t[::1] buffer_view = self._buffers
         cdef uint32_t[:, ::1] held_view = self._held
         cdef uint8_t[::1] bulk_view = self._bulk
         cdef double[::1] zipf_view = self._zipf
         self.step, self.line, self.thread = &step_view[0], &line_view[0], <thread_t *>&thread_view[0]
         self.cursor, self.held = &cursor_view[0], <held_t *>&held_view[0, 0]
+        self.drawn, self.buffer = &drawn_view[0], &buffer_view[0]
         self.bulk, self.zipf = &bulk_view[0], &zipf_view[0]
         self.threads, self.references = len(parts), references
         self.key, self.limit, self.turn = key, limit, turn
@@ -262,7 +268,7 @@ cdef class Generator:
         if line.where == RANDOM:
             e.page = line.page + below(r >> 32, line.pages)
         elif line.where == ZIPF:
-            e.page = line.page + zipf_draw(<zipf_t *>self.zipf + line.zipf, again(r))
+            e.page = line.page + self._zipf_page(line, i)
         elif line.where == CURSOR:
             e.page = line.page + self.cursor[i] * line.size % line.pages
         elif line.where == SPREAD:
@@ -274,6 +280,15 @@ cdef class Generator:
             e.page = line.page + t.loops[t.depth - 1 - line.outer] * line.size % line.pages
         self._finish(t, line, i, e, again(r ^ t.salt))
         self.cursor[i] += 1
+
+    cdef uint32_t _zipf_page(self, const line_t *line, uint32_t number) noexcept nogil:
+        """Return the line's next page: drawn many at a time, in vectors, from a key and a count of its own."""
+        cdef uint64_t at = self.drawn[number]
+        cdef uint32_t *buffer = self.buffer + <size_t>number * BUFFER
+        if at % BUFFER == 0:
+            zipf_buffer(<zipf_t *>self.zipf + line.zipf, again(self.key ^ number), at, buffer)
+        self.drawn[number] = at + 1
+        return buffer[at % BUFFER]
 
     cdef void _finish(self, thread_t *t, const line_t *line, uint32_t number, event_t *e, uint64_t r) noexcept nogil:
         """Operation, flags and argument of an event whose pid and page are chosen."""

@@ -38,6 +38,7 @@ from cowfast.workloads.registry import (
     Exponent,
     Pages,
     Processes,
+    References,
     Workload,
     convert_parameters,
     find_kind,
@@ -83,7 +84,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     processes: Processes = 1
     pages: Pages = 1024
-    references: Count = 0
+    references: References = 0
     phase: tuple[Phase, ...] = ()
 
 
@@ -97,7 +98,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, Any] = {}
     processes: Processes = 1
     pages: Pages = 1024
-    references: Count = 0
+    references: References = 0
     phase: tuple[Phase, ...] = ()
     part: tuple[Part, ...] = ()
 

@@ -242,7 +242,7 @@ def compile_programs(programs: list[Program], weights: list[int]) -> Compiled:
     # One record more than there are: nothing has to ask whether a table is empty.
     return Compiled(
         np.array([*steps, (0,) * 9], STEP),
-        np.array([*map(tuple, lines), (0,) * 18], LINE),
+        np.array([*map(tuple, lines), (0,) * 17], LINE),
         parts,
         list(zipfs),
         bulks,
@@ -257,7 +257,7 @@ def _record(each: Line, zipfs: dict[tuple[int, float, int], int]) -> list[int]:
     who, where, what = each.pid, each.page, each.arg
     numbers = [0, who.first, who.count, where.first, where.count, what.first, what.count, multiplier, index, each.size]
     outer = max(who.outer, where.outer, what.outer)
-    return [*numbers, each.op, each.flags, who.rule, where.rule, what.rule, outer, 0, 0]
+    return [*numbers, each.op, each.flags, who.rule, where.rule, what.rule, outer, 0]
 
 
 def _set_limits(lines: list[list[int]], first: int, chosen: list[Line]) -> None:

@@ -31,6 +31,7 @@ EVENTS = 1_000_000
 Pages = Annotated[int, Meta(ge=1, le=1 << 26)]
 Processes = Annotated[int, Meta(ge=1, le=65_535)]
 Count = Annotated[int, Meta(ge=0, le=1 << 40)]
+References = Annotated[int, Meta(ge=0, le=1 << 20)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Weight = Annotated[float, Meta(ge=0, le=1e9)]
 Exponent = Annotated[float, Meta(ge=0, le=8)]

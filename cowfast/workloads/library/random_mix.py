@@ -2,7 +2,7 @@
 """random-mix: independent events over equal processes."""
 
 from cowfast.workloads.program import Line, Program, any_of, each, held, line, other, toggle, zipf
-from cowfast.workloads.registry import Count, Exponent, Pages, Processes, Weight, builtin
+from cowfast.workloads.registry import Exponent, Pages, Processes, References, Weight, builtin
 
 
 def start_family(program: Program, processes: int, pages: int) -> None:
@@ -31,7 +31,7 @@ def random_mix(
     drain: Weight = 0.0,
     reclaim: Weight = 0.0,
     pinwrite: Weight = 0.0,
-    references: Count = 64,
+    references: References = 64,
     fork_weight: Weight = 0.4,
     zipf_s: Exponent = 0.0,
 ) -> Program:

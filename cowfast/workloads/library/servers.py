@@ -107,8 +107,8 @@ def zygote(
         program.mix(
             accesses,
             line("read", pid=running, page=inherited, weight=0.5),
-            line("read", pid=running, page=private, weight=0.5 * (1 - write)),
-            line("write", pid=running, page=private, weight=0.5 * write),
+            line("read", pid=running, page=private, weight=0.5 * (1 - write) if own else 0),
+            line("write", pid=running, page=private, weight=0.5 * write if own else 0),
         )
         program.do("exit", pid=newest)
         start()

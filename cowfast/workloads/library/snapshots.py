@@ -41,12 +41,12 @@ def bgsave(
     where = zipf(0, pages, zipf_s)
     with program.loop(snapshots or None):
         program.do("fork", arg=1)
+        program.mix(child_writes, line("write", pid=1, page=jumping(0, pages)))
         program.mix(
-            during + full + child_writes + child_new,
+            during + full + child_new,
             line("write", page=where, weight=during * (1 - read)),
             line("read", page=where, weight=during * read),
             line("read", pid=1, page=jumping(0, pages), weight=full),
-            line("write", pid=1, page=jumping(0, pages), weight=child_writes),
             line("write", pid=1, page=each(pages, max(child_new, 1)), weight=child_new),
         )
         program.do("exit", pid=1)
