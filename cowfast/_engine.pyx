@@ -2057,7 +2057,7 @@ cdef class Engine:
 
     @property
     def slots(self):
-        return self.arrays["slots"]
+        return self.arrays["slots"][: self.s.next_slot]  # the rest was never used
 
     @property
     def procs(self):
@@ -2080,6 +2080,11 @@ cdef class Engine:
             if p == pid:
                 break
         return found
+
+    def slot_kind(self, n):
+        """What ``slot_t.page`` is: "cached" (a page), "shadow" or "empty"."""
+        flags = self.s.slots[n].flags
+        return "cached" if flags & SLOT_CACHED else "shadow" if flags & SLOT_SHADOW else "empty"
 
     def walk(self, which):
         """Page numbers of an LRU list, head first."""
@@ -2115,7 +2120,7 @@ cdef class Engine:
         return {
             "pages": {p: tuple(int(pages[p][f]) for f in ("refs", "vpage", "slot", "flags", "maps", "gets", "pins")) for p in live},
             "ptes": ptes,
-            "slots": {n: tuple(int(a["slots"][n][f]) for f in ("page", "swap_count", "flags")) for n in used},
+            "slots": {n: (self.slot_kind(n), *(int(a["slots"][n][f]) for f in ("page", "swap_count", "flags"))) for n in used},
             "procs": {int(p): tuple(int(a["procs"][p][f]) for f in ("flags", "ra_last", "ra_window", "ra_hits", "cpu", "parent"))
                       for p in np.flatnonzero(a["procs"]["flags"])},
             "refs": {int(r): tuple(int(a["refs"][r][f]) for f in ("kind", "pid", "vpage", "flags", "page"))

@@ -23,16 +23,11 @@ COMMANDS = {
     "plot": ("cowfast.cli.plot:plot", "A figure from results."),
     "report": ("cowfast.cli.report:report", "One self-contained HTML page about results."),
     "trace": ("cowfast.cli.trace:trace", "Import real traces, look at them, cut them."),
-    "record": ("cowfast.cli.record:record", "Record a program's page faults with perf."),
     "verify": ("cowfast.cli.verify:verify", "Compare with what real kernels did, event by event."),
-    "explore": ("cowfast.cli.explore:explore", "Every state of a small system: safe, or the shortest counter-example."),
     "litmus": ("cowfast.cli.litmus:litmus", "Scenario files with expected outcomes."),
-    "step": ("cowfast.cli.step:step", "A scenario told event by event."),
-    "explain": ("cowfast.cli.explain:explain", "Why a page was copied: the decision, check by check."),
     "policies": ("cowfast.cli.policies:policies", "The reuse policies: list, show, diff."),
     "workloads": ("cowfast.cli.workloads:workloads", "The built-in workloads and their parameters."),
     "counters": ("cowfast.cli.counters:counters", "What is counted, in which unit."),
-    "bench": ("cowfast.cli.bench:bench", "This machine's rates against the yardsticks."),
     "doctor": ("cowfast.cli.doctor:doctor", "What this installation is and can."),
 }
 

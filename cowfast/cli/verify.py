@@ -18,6 +18,7 @@ Examples
   cowfast verify 7.2-disk0.jsonl.xz --policy linux-6.18 --verbose
   cowfast verify legacy-disk0.jsonl.xz --policy linux-5.10+write_fault=linux-5.7
   cowfast verify bulk/*.jsonl.xz --format json
+  cowfast verify redis-bgsave.txt.xz --policy linux-6.18
 
 \b
 Exit codes: 0 everything compared agrees (totals of streams under memory pressure are
@@ -30,25 +31,33 @@ only shown: two boots of a kernel differ in them too); 1 something differs; 2 ba
 @click.option("-p", "--policy", help="Instead of the one that the file's name says.")
 @click.option("-m", "--machine", multiple=True, callback=settings, metavar="NAME=VALUE",
               help="Machine parameters instead of those that the file's name says.")  # fmt: skip
-@click.option("--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True)
+@click.option("--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True, help="Which engine computes it.")
 @format_option()
 @quiet_options
 def verify(files: tuple[str, ...], policy: str | None, machine: dict[str, Any], engine: str, format: str,
            quiet: bool, verbose: bool) -> int:  # fmt: skip
-    """Replay kernel records and compare after every event.
+    """Replay what real kernels did and compare.
 
-    FILES are records of scripts (every page, flag, slot and counter is compared after each event) or of long streams
-    under memory pressure (totals beside the kernel's).  Policy and swap device come from a name such as
+    FILES are records of scripts (every page, flag, slot and counter is compared after each event), of long streams
+    under memory pressure (totals beside the kernel's), or perf recordings with page allocations (the policy's verdict on
+    each write-protection fault beside the kernel's; those that could be either are counted apart).  Policy and swap device come from a name such as
     7.2-disk0.jsonl.xz unless the options say otherwise.
     """
     from cowfast.machine import Machine
-    from cowfast.oracle import bulk, replay
+    from cowfast.oracle import bulk, perf, replay
 
     given = Machine.from_dict(machine) if machine else None
     rows: list[dict[str, Any]] = []
     wrong = 0
     for name in files:
         path = Path(name)
+        if perf.is_perf(path):
+            found = perf.verify_perf(path, policy or "linux-6.18", engine)
+            row = found.to_dict()
+            rows.append(row)
+            wrong += row["disagree"]
+            say(f"{path.name}: {row['agree']:,} of {row['agree'] + row['disagree']:,} decidable write-protection faults agree", quiet)
+            continue
         if bulk.is_bulk(path):
             rows += [row.to_dict() for row in bulk.verify_bulk(path, policy, given, engine)]
             continue

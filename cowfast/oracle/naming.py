@@ -76,7 +76,7 @@ class Probe:
                     now[pid, v] = ("s", name)
                     if was and was[0] == "f" and self.frames[was[1]].alive:
                         self.frames[was[1]].slot = name
-                    line.append(f"s{name}" + "+" * bool(slots[number][2] & SlotFlag.SLOT_CACHED))
+                    line.append(f"s{name}" + "+" * bool(slots[number][3] & SlotFlag.SLOT_CACHED))
                 else:
                     line.append("z" if kind == PteBit.PTE_ZERO else "-")
             shown[str(pid)] = " ".join(line)

@@ -100,6 +100,11 @@ class Slot:
         self.contents: tuple[int, int] | None = None  # None: nothing written yet
 
     @property
+    def kind(self) -> str:
+        """What it remembers: a cached page, the shadow of an evicted one, or nothing."""
+        return "cached" if self.page is not None else "shadow" if self.shadow is not None else "empty"
+
+    @property
     def flags(self) -> int:
         return (
             SlotFlag.SLOT_USED

@@ -47,7 +47,7 @@ def sample(simulator: Simulator) -> dict[str, int]:
 def _slots_held_idle(simulator: Simulator, peak: int) -> int:
     """Count slots that no pte names any more and only the swap cache holds."""
     if simulator.engine_name == "fast":
-        slots = simulator.slots[: peak + 1]  # a new number is used only when no slot is free
+        slots = simulator.slots
         cached = (slots["flags"] & SlotFlag.SLOT_CACHED) != 0
         return int(np.count_nonzero(cached & (slots["swap_count"] == 0)))
     slots = simulator.state()["slots"].values()
