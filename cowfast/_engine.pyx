@@ -882,10 +882,11 @@ cdef bint decide(Sim *s, uint32_t p, uint32_t pid, bint write, uint32_t *index) 
     cdef uint32_t i = 0
     cdef check_t *k
     cdef Situation now
+    now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
     while True:
         k = s.write_fault + i
-        now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
-        rare(s, k, &now, p, pid, 1, 0)
+        if (k.must | k.mustnot) & (IS_VISIBLE | IS_FRESH):
+            rare(s, k, &now, p, pid, 1, 0)
         if holds(k, &now):
             index[0] = i
             if k.op == CHECK_COPY:
@@ -906,9 +907,11 @@ cdef bint decide(Sim *s, uint32_t p, uint32_t pid, bint write, uint32_t *index) 
                     s.c[<int>C_LOCK_WAITS] += 1
             elif k.op == CHECK_DRAIN:
                 drain(s, s.cpu)
+                now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
             elif k.op == CHECK_LEAVE_SWAP_CACHE:
                 if leave(s, p, C_REMOVALS_BY_CAUSE__WRITE_FAULT):
                     s.left = p
+                    now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
         i += 1
 
 cdef bint would_reuse(Sim *s, uint32_t p, uint32_t pid, uint32_t i, bint write) noexcept nogil:
@@ -1629,6 +1632,12 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
     cdef bint takes = op == GET or op == PIN or op == LOCK
     cdef bint holds_ref = op == PUT or op == UNPIN or op == UNLOCK or op == PINREAD or op == PINWRITE
     cdef uint32_t kind
+    if op <= WRITE and not e.flags:  # pid and page were checked for the whole batch
+        if not s.procs[e.pid].flags & PROC_ALIVE:
+            return ERR_DEAD_PID
+        if not s.memory and s.live + 64 >= s.page_cap:
+            return WANT_PAGES
+        return WANT_LEAVES if s.nleaf_free == 0 else OK
     if op >= NR_OPS:
         return ERR_BAD_OP
     if e.pid >= s.processes:
@@ -2034,7 +2043,10 @@ cdef class Engine:
                 if status < 0:
                     raise_status(status, i, format_event(events[i]))
             if valid < n:
-                status = check(s, e + valid)
+                if e[valid].op <= WRITE and not e[valid].flags:
+                    status = ERR_BAD_PID if e[valid].pid >= s.processes else ERR_BAD_PAGE
+                else:
+                    status = check(s, e + valid)
                 raise_status(status, valid, format_event(events[valid]))
         finally:
             self.busy = False
