@@ -48,8 +48,9 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cpus: int = 1
     lru_batch: int = -1
     """entries of an LRU batch; -1 = the policy's 15 or 31, 0 = no batches"""
-    stat_flush_events: int = 0
-    """somebody reads the cgroup's statistics every so many events; 0 = nobody"""
+    stat_flush_events: int = 500
+    """somebody reads the cgroup's statistics every so many events; 0 = nobody.  From 6.15 on reclaim sees its own
+    counters only then (docs/model-reclaim.md section 11); the kernel's own worker comes by every two seconds"""
     space: int = 1 << 18
     """virtual pages of each process"""
     processes: int = 64

@@ -67,6 +67,7 @@ class Reclaim(Memory):
                 if self.writeback:
                     self.complete_all_writes()
                     continue
+                self.flush_statistics()  # whoever folds the counters comes by before a process is given up
                 attempts += 1
                 if attempts == MAX_TRIES:
                     raise Refused(Status.ERR_MEMORY_FULL)
