@@ -9,8 +9,9 @@ disagreement does not spread:
 * A reuse of the kernel means that nobody else had the page any more: if the policy copied because somebody still had it,
   those ptes go (``discard``) before the next event.
 
-A fault is **ambiguous** if everybody else who has the page is giving back its memory just then, page by page: the verdict
-depends on whether this page was still to come.  Such faults are counted apart, whatever the verdicts are.
+A fault is **ambiguous** if its verdict depends on something that took place at the same moment on another CPU: everybody
+else who has the page is giving back its memory just then, page by page; or the only other process that has it is in a
+write fault on it too.  Such faults are counted apart, whatever the verdicts are.
 """
 
 from __future__ import annotations
@@ -128,7 +129,9 @@ class _Verifier:
     def __init__(self, trace: Trace, path: Path, policy: str | Policy, engine: str, limit: int,
                  progress: Callable[[int, int], None] | None) -> None:  # fmt: skip
         if "kernel" not in trace.columns:
-            raise TraceError(f"{path}: this trace has no kernel verdicts; verify needs a perf recording with kmem:mm_page_alloc")
+            raise TraceError(
+                f"{path}: this trace has no kernel verdicts; verify needs a perf recording with kmem:mm_page_alloc"
+            )
         loaded = resolve_policy(policy)
         machine = Machine(space=trace.space, processes=trace.processes, cpus=trace.cpus, references=0, swap="none")
         self.trace, self.limit, self.progress = trace, limit, progress
@@ -147,7 +150,9 @@ class _Verifier:
 
     def _chunk(self, events: np.ndarray, columns: dict[str, np.ndarray]) -> None:
         kernel = columns["kernel"]
-        stops = np.flatnonzero((kernel & (Kernel.WP | Kernel.TEARDOWN) != 0) | (events["op"] == Op.EXIT))
+        stops = np.flatnonzero(
+            (kernel & (Kernel.WP | Kernel.TEARDOWN) != 0) | np.isin(events["op"], [Op.EXIT, Op.EXEC])
+        )
         outcomes = np.zeros(len(events), np.uint32)
         done = 0
         for i, op, pid, page, word in zip(
@@ -161,7 +166,7 @@ class _Verifier:
                 done = i + 1
                 self._judge(word, 0, others)
                 continue
-            if word & Kernel.WP and (self.leaving or verdict == Kernel.REUSE):
+            if word & Kernel.WP and (self.leaving or verdict == Kernel.REUSE or word & Kernel.RACE_AFTER):
                 self.simulator.run(events[done:i], outcomes[done:i])
                 done = i
                 others = [other for other in self.simulator.mappers(pid, page) if other != pid]
@@ -169,7 +174,7 @@ class _Verifier:
             done = i + 1
             if word & Kernel.TEARDOWN:
                 self.leaving.add(pid)
-            elif op == Op.EXIT:
+            elif op in (Op.EXIT, Op.EXEC):
                 self.leaving.discard(pid)
             else:
                 said = int(outcomes[i]) & _OUTCOMES
@@ -189,14 +194,19 @@ class _Verifier:
         if verdict in (Kernel.UNKNOWN, Kernel.NOT_HANDLED):
             result.unknown += 1
             return True
-        if others and self.leaving.issuperset(others):
+        leaving = bool(others) and self.leaving.issuperset(others)
+        before = word & Kernel.RACE_BEFORE and said == Outcome.REUSED
+        after = word & Kernel.RACE_AFTER and said == Outcome.COPIED and len(others) == 1
+        if leaving or before or after:
             result.ambiguous += 1
             return True
         choice = said != Outcome.ZERO_FILLED
         result.asked += choice
         # Before its first write a page of a file is not anonymous: new whatever the policy, as the zero page is.
         new = Outcome.ZERO_FILLED if word & Kernel.FILE else Outcome.COPIED
-        right = said == {Kernel.COPY: new, Kernel.REUSE: Outcome.REUSED, Kernel.ZERO: Outcome.ZERO_FILLED}[Kernel(verdict)]
+        right = (
+            said == {Kernel.COPY: new, Kernel.REUSE: Outcome.REUSED, Kernel.ZERO: Outcome.ZERO_FILLED}[Kernel(verdict)]
+        )
         result.asked_right += choice and right
         result.agree += right
         result.disagree += not right

@@ -78,14 +78,18 @@ def lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
         if not newline:
             rest += block
             if len(rest) > MAX_LINE:
-                raise TraceError(f"{Path(path).name}, line {number}: longer than {MAX_LINE:,} bytes: this is not a recording")
+                raise TraceError(
+                    f"{Path(path).name}, line {number}: longer than {MAX_LINE:,} bytes: this is not a recording"
+                )
             continue
         texts = (rest + head).decode("utf-8", "replace").split("\n")
         rest = tail
         yield number, texts
         number += len(texts)
         if len(rest) > MAX_LINE:
-            raise TraceError(f"{Path(path).name}, line {number}: longer than {MAX_LINE:,} bytes: this is not a recording")
+            raise TraceError(
+                f"{Path(path).name}, line {number}: longer than {MAX_LINE:,} bytes: this is not a recording"
+            )
     if rest:
         yield number, [rest.decode("utf-8", "replace")]
 

@@ -187,7 +187,10 @@ def from_columns(raw: np.ndarray, count: int, low: int, out: list[np.ndarray]) -
 def what_is(start: bytes) -> str:
     """Return what a file that begins so is, for a message that helps."""
     hints = [
-        (b"PERFILE2", "it is a binary perf.data file: write it as text with perf script, then `cowfast trace import perf`"),
+        (
+            b"PERFILE2",
+            "it is a binary perf.data file: write it as text with perf script, then `cowfast trace import perf`",
+        ),
         (b"\xfd7zXZ", "it is an .xz file: if it is a perf recording, `cowfast trace import perf`"),
         (b"\x28\xb5\x2f\xfd", "it is a .zst file: if it is a perf recording, `cowfast trace import perf`"),
         (b"\x1f\x8b", "it is a .gz file: if it is a perf recording, `cowfast trace import perf`"),

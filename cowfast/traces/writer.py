@@ -6,8 +6,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
-import stat
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +20,7 @@ from cowfast._version import __version__
 from cowfast.errors import TraceError
 from cowfast.events import EVENT
 from cowfast.traces import format as fmt
+from cowfast.traces import replace
 from cowfast.traces._tally import Tally
 
 #: Events in a frame: small enough to seek well, large enough to compress well.
@@ -83,7 +82,9 @@ class TraceWriter:
         except ValueError as error:
             raise TraceError(f"{self.path.name}: {error}") from None
         if not 1 <= frame_events <= fmt.MAX_FRAME_EVENTS:
-            raise TraceError(f"{self.path.name}: frames have 1 to {fmt.MAX_FRAME_EVENTS:,} events, not {frame_events:,}")
+            raise TraceError(
+                f"{self.path.name}: frames have 1 to {fmt.MAX_FRAME_EVENTS:,} events, not {frame_events:,}"
+            )
         self._types = fmt.dtypes(header.columns)
         self._compress = zstandard.ZstdCompressor(level=level).compress if compression == "zstd" else None
         self._frame_events = frame_events
@@ -98,15 +99,8 @@ class TraceWriter:
         self._put(start)
 
     def _open(self) -> Path:
-        with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISREG(os.stat(self.path).st_mode):
-                raise TraceError(f"{self.path} is not a regular file: traces are written to files only")
-        part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
-        try:
-            self._file = open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb")  # noqa: PTH123, SIM115
-        except OSError as error:
-            raise TraceError(f"{self.path} cannot be written: {error.strerror}") from None
-        self._remove = weakref.finalize(self, _unlink, part)
+        part, self._file = replace.start(self.path)
+        self._remove = weakref.finalize(self, replace.unlink, part)
         return part
 
     def write(self, events: np.ndarray, **columns: np.ndarray) -> None:
@@ -119,7 +113,9 @@ class TraceWriter:
             raise TraceError(f"each event needs a number in {list(self._types) or 'no column'}, given {list(columns)}")
         bad = self._tally.add(events)
         if bad >= 0:
-            raise TraceError(f"event {self._written + self._filled + bad}: {events[bad]} has an unknown operation or process")
+            raise TraceError(
+                f"event {self._written + self._filled + bad}: {events[bad]} has an unknown operation or process"
+            )
         arrays = [events, *(columns[name] for name in self._types)]
         done = 0
         while done < len(events):
@@ -146,10 +142,7 @@ class TraceWriter:
         try:
             self._flush([array[: self._filled] for array in self._frame])
             self._finish()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._part.replace(self.path)
+            replace.finish(self._part, self._file, self.path)
         except OSError as error:
             self.abort()
             raise TraceError(f"{self.path} cannot be written: {error.strerror}; nothing was changed") from None
@@ -213,8 +206,3 @@ class TraceWriter:
         except OSError as error:
             self.abort()
             raise TraceError(f"{self.path} cannot be written: {error.strerror}; nothing was changed") from None
-
-
-def _unlink(part: Path) -> None:
-    with contextlib.suppress(OSError):
-        part.unlink()

@@ -54,7 +54,9 @@ def import_lackey(
                 held, size = [], 0
         if held:
             writer.write(np.concatenate(held))
-        writer.note("file mappings are taken for anonymous memory; instruction fetches and the kernel's own accesses are left out")
+        writer.note(
+            "file mappings are taken for anonymous memory; instruction fetches and the kernel's own accesses are left out"
+        )
         if merge.tally["children without a log"]:
             writer.note(f"{merge.tally['children without a log']} children have no log and are left out")
         if merge.tally["logs without system calls"]:

@@ -61,7 +61,9 @@ class Log:
                     self.parent = int(found[2].split(b":")[1])
                     break
         if self.pid < 0:
-            raise TraceError(f"{path.name}: no ==PID== in its first lines: this is not a lackey log; record it with: {RECORD}")
+            raise TraceError(
+                f"{path.name}: no ==PID== in its first lines: this is not a lackey log; record it with: {RECORD}"
+            )
 
     def __iter__(self) -> Iterator[Accesses | Call]:
         """Yield accesses and calls in order."""

@@ -112,7 +112,9 @@ class Merge:
 
     def _start(self, pid: int, parent: int, like: _Process | None = None) -> np.ndarray:
         if pid in self._running or pid in self._done:
-            raise TraceError(f"process {pid} is forked twice: its number was used again; give the logs of a shorter run")
+            raise TraceError(
+                f"process {pid} is forked twice: its number was used again; give the logs of a shorter run"
+            )
         if self._free:
             number = self._free.popleft()
         else:

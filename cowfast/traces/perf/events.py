@@ -11,7 +11,7 @@ import numpy as np
 from cowfast.events import EVENT
 
 #: Numbers beside each event: the kernel's word on it, microseconds since the recording began, line in the text.
-COLUMNS = {"kernel": "u1", "time": "u8", "line": "u4"}
+COLUMNS = {"kernel": "u2", "time": "u8", "line": "u4"}
 _DROPPED = 255
 _FLUSH = 1 << 14
 
@@ -31,6 +31,8 @@ class Kernel(IntEnum):
     UNSEEN = 32  # write-protected, but nothing before shows how the process got the page
     TEARDOWN = 64  # the process has begun to give back its memory (on a cpu event)
     IMPLIED = 128  # not in the recording, but it must have happened
+    RACE_BEFORE = 256  # another process's write fault on the same page was under way on another CPU
+    RACE_AFTER = 512  # ... began while this one was under way
 
 
 class Stream:
@@ -58,6 +60,11 @@ class Stream:
         before = self.kernel[at]
         self.kernel[at] = before & ~7 | verdict
         return before
+
+    def mark(self, index: int, flag: int) -> None:
+        """Set a flag of an event, if it is still held."""
+        if index >= self.base:
+            self.kernel[index - self.base] |= flag
 
     def retract(self, index: int) -> None:
         """Take an event back: it turned out not to have happened."""

@@ -25,11 +25,13 @@ from cowfast._layout import Op
 from cowfast.errors import TraceError
 from cowfast.traces.perf import lines as perf
 from cowfast.traces.perf.events import Kernel, Stream
-from cowfast.traces.perf.spaces import ANON, FILE, LEAF, SHARED, UNKNOWN, Leaf, Leaves, Space
+from cowfast.traces.perf.spaces import FILE, LEAF, SHARED, UNKNOWN, Leaf, Leaves, Space
 
 MAX_PROCESSES = 0xFFFF
 #: An allocation later than this after a fault is not the fault's.
 _PATIENCE = 500_000
+#: A write fault takes some microseconds; one that began earlier is over.
+_UNDER_WAY = 100_000
 _KERNEL_HALF = 1 << 63
 _PRESENT, _WRITE, _FETCH = 1, 2, 16
 _FAULT = re.compile(r"address=(?:0x)?([0-9a-f]+) .*?error_code=0x([0-9a-f]+)")
@@ -44,7 +46,18 @@ class _Waiting(NamedTuple):
     event: int
     time: int
     take_back: tuple[int, ...]  # events that did not happen if none comes
-    retry: int  # the page, if the same fault again means that this one was not handled; else -1
+    anonymous: bool  # write-protected, and known to be an anonymous page
+    retry: int = -1  # the page, if the same fault again means that this one was not handled
+
+
+class _Writing(NamedTuple):
+    """A write-protection fault that may be under way still: its thread has shown nothing since."""
+
+    page: int
+    event: int
+    time: int
+    cpu: int
+    space: Space
 
 
 class Importer:
@@ -71,13 +84,15 @@ class Importer:
         self._allocs = "kmem:mm_page_alloc" in has
         self._teardown = "mmap:exit_mmap" in has
         self._stream = Stream()
-        self._leaves = Leaves()
+        self._stretches = Leaves()
         self._spaces: dict[int, Space] = {}  # by pid of the recording
         self._threads: dict[int, set[int]] = {}
         self._numbers: list[int] = []  # process numbers given back
         self._next = 1
+        self._before: dict[int, list[perf.Mapping]] = {}  # mappings of processes from before the recording
         self._cpu_numbers: dict[int, int] = {}
         self._open: dict[int, _Waiting] = {}  # by tid
+        self._writing: dict[int, _Writing] = {}  # by tid
         self._loose: Counter[int] = Counter()  # tid -> zeroed pages it got outside of faults (execve fills a stack)
         self._execing: set[int] = set()  # pids between exit_mmap and COMM exec
         self._leaving: set[int] = set()  # pids after EXIT, before exit_mmap
@@ -96,6 +111,7 @@ class Importer:
             "syscalls:sys_enter_munmap": self._munmap,
             "syscalls:sys_enter_madvise": self._madvise,
         }
+        execs = self._survey.execs
         number = 0
         for number, pid, tid, cpu, time, what in perf.read(self.path):
             if self._start is None and time:
@@ -107,11 +123,15 @@ class Importer:
                 if handler is not None:
                     handler(pid, tid, cpu, time, rest)
                 elif event.startswith("PERF_RECORD_"):
-                    self._record(pid, what)
+                    self._record(pid, time, what)
                 else:
                     self._tally[f"other events ({event[:40]})"] += 1
             except ValueError as error:
-                raise TraceError(f"{self.name}, line {number}: {error}; write the recording with: {perf.SCRIPT}") from None
+                raise TraceError(
+                    f"{self.name}, line {number}: {error}; write the recording with: {perf.SCRIPT}"
+                ) from None
+            if number in execs:
+                self._leaves(execs[number])
             if self._stream.full:
                 yield from self._stream.flush(self._first_open(time))
         self._tally["lines"] = number
@@ -136,6 +156,7 @@ class Importer:
             self._stream.judge(waiting.event, Kernel.NOT_HANDLED)
             self._tally["not handled at first, counted as reused"] += 1
         self._close(tid)
+        self._writing.pop(tid, None)
         if address >= _KERNEL_HALF:
             self._tally["faults on kernel addresses"] += 1
             return
@@ -151,11 +172,14 @@ class Importer:
         number = leaf.base + (page & LEAF - 1)
         if code & _WRITE:
             waiting = self._write(space, leaf, bit, number, kind, code, pid, tid, cpu, time)
+            if code & _PRESENT:
+                self._race(_Writing(page, waiting.event, time, cpu, space))
+                self._writing[tid] = _Writing(page, waiting.event, time, cpu, space)
             if self._allocs:
                 self._open[tid] = waiting._replace(retry=page) if in_kernel and code & _PRESENT else waiting
         elif code & _PRESENT:
             self._tally["read faults on present pages"] += 1
-        elif kind == FILE or code & _FETCH and kind == UNKNOWN:
+        elif kind == FILE or (code & _FETCH and kind == UNKNOWN):
             self._tally["reads of files"] += 1
         else:
             self._on(space, cpu)
@@ -164,7 +188,17 @@ class Importer:
             self._add(Op.READ, space, number, 0, Kernel.UNKNOWN)
 
     def _write(
-        self, space: Space, leaf: Leaf, bit: int, number: int, kind: int, code: int, pid: int, tid: int, cpu: int, time: int
+        self,
+        space: Space,
+        leaf: Leaf,
+        bit: int,
+        number: int,
+        kind: int,
+        code: int,
+        pid: int,
+        tid: int,
+        cpu: int,
+        time: int,
     ) -> _Waiting:
         self._on(space, cpu)
         take_back: tuple[int, ...] = ()
@@ -192,11 +226,21 @@ class Importer:
         if had and dropped is not None and self._allocs and self._threads.get(pid, ()) != {tid}:
             # Two threads that fault on one absent page: the second finds it there and allocates nothing.
             take_back = (dropped, index)
+        anonymous = bool(code & _PRESENT and leaf.owned & bit)
         leaf.owned |= bit
         leaf.seen &= ~bit
         if flags & Kernel.WP:
             self._tally[_CALLED[verdict]] += 1
-        return _Waiting(index, time, take_back, -1)
+        return _Waiting(index, time, take_back, anonymous)
+
+    def _race(self, mine: _Writing) -> None:
+        """Two processes write to the page they share at the same moment: each may find the other still there or gone."""
+        for tid, other in list(self._writing.items()):
+            if mine.time - other.time > _UNDER_WAY:
+                del self._writing[tid]
+            elif other.page == mine.page and other.cpu != mine.cpu and other.space is not mine.space:
+                self._stream.mark(other.event, Kernel.RACE_AFTER)
+                self._stream.mark(mine.event, Kernel.RACE_BEFORE)
 
     def _alloc(self, pid: int, tid: int, cpu: int, time: int, rest: str) -> None:
         found = _ALLOC.match(rest)
@@ -211,6 +255,10 @@ class Importer:
             return
         zeroed = "__GFP_ZERO" in flags
         waiting = self._open.pop(tid, None)
+        if waiting is not None and zeroed and waiting.anonymous:
+            # A copy is not zeroed: the fault reused its page, and this is for something else (the stack of an execve).
+            self._loose[tid] += 1
+            return
         if waiting is None or time - waiting.time > _PATIENCE:
             if waiting is not None:
                 self._take_back(waiting)
@@ -246,7 +294,9 @@ class Importer:
     def _first_open(self, time: int) -> int | None:
         for tid in [tid for tid, waiting in self._open.items() if time - waiting.time > _PATIENCE]:
             self._take_back(self._open.pop(tid))
-        return min((min((waiting.event, *waiting.take_back)) for waiting in self._open.values()), default=None)
+        held = [min((waiting.event, *waiting.take_back)) for waiting in self._open.values()]
+        held += [fault.event for fault in self._writing.values() if time - fault.time <= _UNDER_WAY]
+        return min(held, default=None)
 
     # ------------------------------------------------------------ address spaces
 
@@ -304,8 +354,14 @@ class Importer:
 
     # ------------------------------------------------------------ tasks and mappings
 
-    def _record(self, pid: int, what: str) -> None:
-        if what.startswith("PERF_RECORD_MMAP"):
+    def _record(self, pid: int, time: int, what: str) -> None:
+        if not time:
+            # What was there when the recording began; only who turns up in it later is of interest.
+            if what.startswith("PERF_RECORD_MMAP"):
+                whose, new = perf.mapping(what)
+                self._before.setdefault(whose, []).append(new)
+            self._forks += what.startswith("PERF_RECORD_FORK")
+        elif what.startswith("PERF_RECORD_MMAP"):
             self._mmap(*perf.mapping(what))
         elif what.startswith("PERF_RECORD_FORK"):
             self._fork(*perf.task(what))
@@ -368,8 +424,13 @@ class Importer:
             self._gone(pid, space)
             return
         self._leaving.add(pid)
-        # Not an event of its own: it runs where it runs.  The mark says from when on its pages go one by one.
-        self._add(Op.CPU, space, 0, max(space.cpu, 0), Kernel.TEARDOWN)
+        self._leaves(pid)
+
+    def _leaves(self, pid: int) -> None:
+        """From here on the pages of a process go one by one: not an event of its own, it runs where it runs."""
+        space = self._spaces.get(pid)
+        if space is not None and space.users == 1:
+            self._add(Op.CPU, space, 0, max(space.cpu, 0), Kernel.TEARDOWN)
 
     def _comm_exec(self, pid: int) -> None:
         space = self._spaces.get(pid)
@@ -391,6 +452,8 @@ class Importer:
             if pid < 0:
                 raise ValueError(f"process {pid}: a page fault needs a process")
             space = self._spaces[pid] = self._from_nothing()
+            for mapping in self._before.pop(pid, ()):
+                space.map(mapping)
             self._tally["processes from before the recording"] += 1
             self._threads[pid] = set()
         return space
@@ -398,7 +461,7 @@ class Importer:
     def _from_nothing(self) -> Space:
         number = self._number()
         self._stream.add(Op.FORK, 0, 0, number, 0, self._time, self._line)
-        return Space(number, self._leaves)
+        return Space(number, self._stretches)
 
     def _number(self) -> int:
         if self._numbers:

@@ -28,7 +28,7 @@ _TASK = re.compile(r"\((-?\d+):(-?\d+)\)(?::\((-?\d+):(-?\d+)\))?")
 _MAP = re.compile(
     r"PERF_RECORD_MMAP2? (-?\d+)/(-?\d+): \[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ (?:0x)?([0-9a-f]+)[^\]]*\]: (\S+)(?: (.*))?"
 )
-_MANY = 4096
+_BACK = 1 << 18  # bytes
 
 
 class Line(NamedTuple):
@@ -115,6 +115,8 @@ class Survey(NamedTuple):
     has: frozenset[str]
     vforks: frozenset[int]
     """ordinals of FORK records whose child never had an address space of its own (vfork, posix_spawn)"""
+    execs: dict[int, int]
+    """line -> process that shows nothing after that line until the exit_mmap of its exec: its old memory goes from then on"""
 
 
 _LOOK = {name: name.encode() for name in (*EVENTS, "PERF_RECORD_FORK", "PERF_RECORD_EXIT", "PERF_RECORD_MMAP")}
@@ -127,50 +129,75 @@ def survey(path: str) -> Survey:
     A child of vfork runs in its parent's memory until it execs or exits.  perf does not say which forks were such; but
     a child with memory of its own gives it back (exit_mmap) at exec and exit, and a child without does not.
     """
-    has: set[str] = set()
-    vforks: set[int] = set()
-    born: dict[int, int] = {}  # child -> ordinal of its FORK, while it is not known whose memory it has
-    gone: dict[int, int] = {}  # the same after its EXIT
-    forks = 0
+    found = _Surveyor()
+    name = Path(path).name
     rest = b""
     for block in blocks(path):
         if block[:8] == b"PERFILE2" and not rest:
             raise TraceError(
-                f"{Path(path).name}: this is a binary perf.data file; write it as text first: {SCRIPT} "
-                f"-i {Path(path).name} > perf.txt"
+                f"{name}: this is a binary perf.data file; write it as text first: {SCRIPT} -i {name} > perf.txt"
             )
         data, newline, rest = (rest + block).rpartition(b"\n")
         if not newline and len(rest) > 1 << 20:
-            raise TraceError(f"{Path(path).name}: a line longer than 1 MiB: this is not a recording")
-        has.update(name for name, literal in _LOOK.items() if name not in has and literal in data)
-        for text in _lines_with(data):
+            raise TraceError(f"{name}: a line longer than 1 MiB: this is not a recording")
+        found.look(data + newline)
+        if len(found.born) + len(found.gone) + len(found.leaving) > 1 << 20:
+            raise TraceError(f"{name}: more than a million processes alive: the EXIT records are missing")
+    found.look(rest)
+    if "mmap:exit_mmap" not in found.has:
+        return Survey(frozenset(found.has), frozenset(), {})
+    return Survey(frozenset(found.has), frozenset(found.vforks | set(found.gone.values())), found.execs)
+
+
+class _Surveyor:
+    def __init__(self) -> None:
+        self.has: set[str] = set()
+        self.vforks: set[int] = set()
+        self.execs: dict[int, int] = {}
+        self.born: dict[int, int] = {}  # child -> ordinal of its FORK, while it is not known whose memory it has
+        self.gone: dict[int, int] = {}  # the same after its EXIT
+        self.leaving: set[int] = set()  # between EXIT and exit_mmap
+        self._forks = 0
+        self._lines = 1
+
+    def look(self, data: bytes) -> None:
+        self.has.update(name for name, literal in _LOOK.items() if name not in self.has and literal in data)
+        for place, text in _lines_with(data):
             head, _, what = text.partition(": ")
             if "PERF_RECORD_FORK(" in what:
                 pid, tid, parent, _ = _task_or_none(what)
                 if pid == tid != parent:
-                    born[pid] = forks
-                    gone.pop(pid, None)
-                forks += 1
+                    self.born[pid] = self._forks
+                    self.gone.pop(pid, None)
+                    self.leaving.discard(pid)
+                self._forks += 1
             elif "PERF_RECORD_EXIT(" in what:
                 pid, tid, _, _ = _task_or_none(what)
-                if pid == tid and pid in born:
-                    gone[pid] = born.pop(pid)
+                if pid == tid:
+                    self.leaving.add(pid)
+                    if pid in self.born:
+                        self.gone[pid] = self.born.pop(pid)
             else:
-                pid = int(words[-1].partition("/")[0]) if (words := head.rpartition("[")[0].split()) else -1
-                if "mmap:exit_mmap" in what:
-                    born.pop(pid, None)
-                    gone.pop(pid, None)
-                elif pid in born:
-                    vforks.add(born.pop(pid))
-        if len(born) + len(gone) > 1 << 20:
-            raise TraceError(f"{Path(path).name}: more than a million processes alive: the EXIT records are missing")
-    if "mmap:exit_mmap" not in has:
-        return Survey(frozenset(has), frozenset())
-    return Survey(frozenset(has), frozenset(vforks | set(gone.values())))
+                words = head.rpartition("[")[0].split()
+                number = words[-1].partition("/")[0] if words else ""
+                pid = int(number) if number.isdecimal() and len(number) < 12 else -1
+                if "mmap:exit_mmap" not in what:
+                    if pid in self.born:
+                        self.vforks.add(self.born.pop(pid))
+                    continue
+                self.born.pop(pid, None)
+                self.gone.pop(pid, None)
+                if pid in self.leaving:
+                    self.leaving.discard(pid)
+                else:
+                    # Where the task was last heard of, if that is not too long ago.
+                    last = data.rfind(b" %d/" % pid, max(0, place - _BACK), place)
+                    self.execs[self._lines + data.count(b"\n", 0, max(last, 0))] = pid
+        self._lines += data.count(b"\n")
 
 
-def _lines_with(data: bytes) -> list[str]:
-    """Return the lines of a block that have one of the telling records, in order."""
+def _lines_with(data: bytes) -> list[tuple[int, str]]:
+    """Return the lines of a block that have one of the telling records, in order, each with its place."""
     places = set()
     for literal in _TELLING:
         at = data.find(literal)
@@ -180,7 +207,7 @@ def _lines_with(data: bytes) -> list[str]:
     found = []
     for place in sorted(places):
         end = data.find(b"\n", place)
-        found.append(data[place : len(data) if end < 0 else end].decode("utf-8", "replace"))
+        found.append((place, data[place : len(data) if end < 0 else end].decode("utf-8", "replace")))
     return found
 
 
