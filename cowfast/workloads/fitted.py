@@ -12,14 +12,18 @@ from cowfast.errors import WorkloadError
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A workload fitted to a recording: its parameters, and what the recording measured (``measured`` is empty where
-    the parameters are a convention, not a fit)."""
+    """A workload fitted to a recording: its parameters, and what the recording measured.
+
+    ``rank`` 0: of all its processes; 1: of the program whose forks copied most, with its children until they exec; 2: of
+    the next one.  ``measured`` is empty where the parameters are a convention, not a fit.
+    """
 
     workload: str
     name: str
     summary: str
     parameters: dict[str, int | float | bool]
     trace: str = ""
+    rank: int = 0
     measured: dict[str, float] = {}
 
 

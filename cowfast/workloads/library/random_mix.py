@@ -24,7 +24,7 @@ def random_mix(
     look: Weight = 0.0,
     pin: Weight = 0.004,
     lock: Weight = 0.01,
-    merge: Weight = 0.005,
+    merge: Weight = 0.001,
     discard: Weight = 0.0,
     protect: Weight = 0.0,
     prefetch: Weight = 0.0,

@@ -195,11 +195,12 @@ def forkserver(
 @builtin
 def fork_exec(
     *,
-    pages: Pages = 400,
+    pages: Pages = 300,
     jobs: Processes = 2,
     launches: Count = 0,
-    before_exec: Count = 14,
-    parent_writes: Count = 20,
+    before_exec: Count = 27,
+    child_new: Count = 4,
+    parent_writes: Count = 19,
     image: Pages = 900,
     image_zero: Count = 0,
     image_reads: Count = 300,
@@ -208,29 +209,32 @@ def fork_exec(
     """A shell or make that starts one short program after another: fork, a few writes, exec.
 
     Process 0 is the shell.  A child writes some inherited pages (its stack, the job table), execs, fills the pages of
-    the new program and exits when its turn comes again; the shell writes to pages that the fork protected.
+    the new program and exits when its turn comes again; the shell writes some of the same pages.
 
     Parameters:
         pages: pages of the shell
         jobs: programs that run at the same time
         launches: programs started in all; 0 = without end
         before_exec: inherited pages that a child writes before exec
-        parent_writes: random writes of the shell after a fork
+        child_new: pages that a child maps anew before exec
+        parent_writes: pages that the shell writes after each fork, the same ones as the child first
         image: pages that a program writes
         image_zero: pages that a program reads before it writes them (the zero page is replaced)
         image_reads: random reads of a program in its own pages
         vfork: the child borrows the address space until exec (posix_spawn): nothing is copied
     """
     empty = jobs + 1  # vfork and exec: a process with an empty address space, so fork it from one that has none
-    program = Program(jobs + 1 + vfork, max(pages, image), footprint=pages + jobs * image)
+    program = Program(jobs + 1 + vfork, max(pages + child_new, image), footprint=pages + jobs * image)
     job = turn(1, jobs)
     if vfork:
         program.do("fork", arg=empty)
 
     def launch() -> None:
         program.do("fork", pid=empty if vfork else 0, arg=job)
-        program.mix(0 if vfork else before_exec, line("write", pid=job, page=each(0, pages)))
-        program.mix(parent_writes, line("write", page=any_of(0, pages)))
+        if not vfork:
+            program.mix(before_exec, line("write", pid=job, page=each(0, pages)))
+            program.mix(child_new, line("write", pid=job, page=each(pages, max(child_new, 1))))
+        program.mix(parent_writes, line("write", page=each(0, pages)))
         if not vfork:
             program.do("exec", pid=job)
         program.mix(image_zero, line("read", pid=job, page=each(0, image)))
