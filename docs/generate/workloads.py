@@ -70,7 +70,7 @@ pid = 1
 |---|---|
 | `fill` | `pid`, `pages = [first, count]` |
 | `sweep` | `op`, `pid`, `pages`, `size` (pages an event names), `arg`, `flags` |
-| `mix` | `events` (0: without end), `weights`, `pids = [first, count]`, `pages`, `zipf_s`, `fork_every`, `references = [first, count]` |
+| `mix` | `events` (0: without end), `weights`, `zipf_s`, `fork_every`; `pids`, `pages`, `references` = `[first, count]` |
 | `repeat` | `times` (0: without end), `[[phase.phase]]` |
 | an event's name | `pid`, `page`, `arg` or `child`, `flags` ("look write longterm") |
 
