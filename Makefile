@@ -47,7 +47,7 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint cowfast
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest --concise --ignore-unused-allowlist --allowlist tests/stubtest-allowlist.txt $$(sh tests/compiled-modules.sh)
+	$(BIN)/python -m mypy.stubtest --concise --mypy-config-file pyproject.toml --ignore-unused-allowlist --allowlist tests/stubtest-allowlist.txt $$(sh tests/compiled-modules.sh)
 	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/ready-test

@@ -12,8 +12,7 @@ from cowfast.counters import Counters
 from cowfast.errors import InvariantError, raise_status
 from cowfast.events import format_event
 
-cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from cowfast._layout cimport *
@@ -1315,8 +1314,7 @@ cdef int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, u
 cdef int fork(Sim *s, uint32_t pid, uint32_t child) noexcept nogil:
     cdef proc_t *mine = s.procs + pid
     cdef proc_t *theirs = s.procs + child
-    cdef uint32_t d, leaf, i, word, p, ahead
-    cdef size_t base
+    cdef uint32_t d, leaf, i, word, p
     cdef pte_t *pte
     cdef pte_t *copy_of
     cdef page_t *page
@@ -1888,7 +1886,6 @@ cdef class Engine:
     cdef bint busy
 
     def __init__(self, policy, machine, *, contents=False):
-        cdef int i
         memset(&self.s, 0, sizeof(Sim))
         self.policy, self.machine, self.busy = policy, machine, False
         sw = policy.switches

@@ -86,8 +86,8 @@ class EventSource(Protocol):
         """What the stream is, canonical and JSON-able: this is what gets hashed."""
 
 
-def make_events(rows: Iterable[tuple[int, ...]]) -> np.ndarray:
-    """An EVENT array from ``(op, pid, page, arg, flags)`` rows; what is left out is 0.
+def make_events(rows: Iterable[tuple[Any, ...]]) -> np.ndarray:
+    """An EVENT array from ``(op, pid, page, arg, flags)`` rows; what is left out is 0, ``op`` may be a name ("write").
 
     Raises
     ------
@@ -98,6 +98,7 @@ def make_events(rows: Iterable[tuple[int, ...]]) -> np.ndarray:
     events = np.zeros(len(rows), EVENT)
     for i, row in enumerate(rows):
         op, pid, page, arg, flags = (*row, 0, 0, 0, 0)[:5]
+        op = NAMES.get(op, op) if isinstance(op, str) else op
         try:
             events[i] = (int(op), int(flags), int(pid), int(page), int(arg))
         except (OverflowError, ValueError, TypeError):

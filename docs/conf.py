@@ -22,3 +22,4 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+suppress_warnings = ["myst.header"]  # the pages of sub-commands are one heading deeper

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """How often cowfast says what the kernel did.
 
-    cowfast verify RECORD... --format json > results.json
-    python plots/agreement.py results.json agreement.svg
+cowfast verify RECORD... --format json > results.json
+python plots/agreement.py results.json agreement.svg
 """
 
 import sys

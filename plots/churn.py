@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What each policy puts into the swap cache, and what takes it out.
 
-    cowfast compare random-mix --memory 75% --format json > results.json
-    python plots/churn.py results.json churn.svg
+cowfast compare random-mix --memory 75% --format json > results.json
+python plots/churn.py results.json churn.svg
 """
 
 import sys

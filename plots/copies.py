@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Copies by cause per policy.
 
-    cowfast compare random-mix --memory 75% --format json > results.json
-    python plots/copies.py results.json copies.svg
+cowfast compare random-mix --memory 75% --format json > results.json
+python plots/copies.py results.json copies.svg
 """
 
 import sys

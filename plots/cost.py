@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The counters in time, at the prices of a cost table.
 
-    cowfast compare random-mix --memory 75% --format json > results.json
-    python plots/cost.py results.json cost.svg
+cowfast compare random-mix --memory 75% --format json > results.json
+python plots/cost.py results.json cost.svg
 """
 
 import sys

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Copies a fork costs, over the number of workers that share the pages.
 
-    cowfast sweep benchmarks/sweeps/fanout.toml -o fanout.jsonl
-    python plots/fanout.py fanout.jsonl fanout.svg
+cowfast sweep benchmarks/sweeps/fanout.toml -o fanout.jsonl
+python plots/fanout.py fanout.jsonl fanout.svg
 """
 
 import sys

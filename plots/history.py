@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Kernels from old to new on the same events.
 
-    cowfast compare random-mix --memory 75% --format json > results.json
-    python plots/history.py results.json history.svg
+cowfast compare random-mix --memory 75% --format json > results.json
+python plots/history.py results.json history.svg
 """
 
 import sys

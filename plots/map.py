@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Needless share of copies over memory size and skew, for the code that the discussion of January 2022 edits.
 
-    cowfast sweep benchmarks/sweeps/map.toml -o map.jsonl
-    python plots/map.py map.jsonl map.svg
+cowfast sweep benchmarks/sweeps/map.toml -o map.jsonl
+python plots/map.py map.jsonl map.svg
 """
 
 import sys

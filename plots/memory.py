@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Needless share of copies against memory size, with 95 % intervals over seeds.
 
-    cowfast sweep benchmarks/sweeps/memory.toml -o memory.jsonl
-    python plots/memory.py memory.jsonl memory.svg
+cowfast sweep benchmarks/sweeps/memory.toml -o memory.jsonl
+python plots/memory.py memory.jsonl memory.svg
 """
 
 import sys

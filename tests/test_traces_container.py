@@ -79,7 +79,7 @@ def test_sizes_and_summary(tmp_path):
     assert (trace.processes, trace.space, trace.references, trace.cpus) == (4, 110, 12, 3)
     assert trace.footprint == 3  # 0 has one, 3 had two; after its exit 3 has two again
     assert trace.summary.events_by_op == {"read": 1, "write": 3, "fork": 2, "exit": 1, "discard": 1, "get": 1, "cpu": 1}
-    again = pickle.loads(pickle.dumps(trace))  # noqa: S301
+    again = pickle.loads(pickle.dumps(trace))
     assert again.spec() == trace.spec()
 
 

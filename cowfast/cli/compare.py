@@ -150,7 +150,9 @@ def _results(
     wanted = [row for row in results if not policies or "all" in policies or row["policy"] in policies]
     missing = set(policies) - {"all"} - {row["policy"] for row in results}
     if missing:
-        raise SpecError(f"no runs of {', '.join(sorted(missing))}; there are {', '.join({row['policy'] for row in results})}")
+        raise SpecError(
+            f"no runs of {', '.join(sorted(missing))}; there are {', '.join({row['policy'] for row in results})}"
+        )
     found = conditions(wanted)
     base = choose_baseline(baseline, list(dict.fromkeys(row["policy"] for row in wanted)))
     comparable = [condition for condition in found if base in condition.policies]

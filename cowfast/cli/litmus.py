@@ -24,7 +24,13 @@ Exit codes: 0 all as expected; 1 something is not; 2 bad input.
 @click.argument("files", nargs=-1, required=True)
 @click.option("-p", "--policy", default="all", show_default=True, help="Policies, separated by commas.")
 @click.option("--on", "machines", default=None, help="Machines, separated by commas (default: those of the file).")
-@click.option("--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True, help="Which engine computes it.")
+@click.option(
+    "--engine",
+    type=click.Choice(["fast", "reference"]),
+    default="fast",
+    show_default=True,
+    help="Which engine computes it.",
+)
 @click.option("--promote", is_flag=True, help="Accept what happens now: rewrite the files' expectations.")
 @format_option()
 @quiet_options

@@ -38,7 +38,9 @@ def rerun(results: Path, identity: str, engine: str, source: str | None, format:
     row = _find(results, load_results(results), identity)
     result = again(row, engine=engine, path=source)
     was, now = row["counters"], result.counters.to_dict()
-    different = {name: (was.get(name, 0), now.get(name, 0)) for name in {**was, **now} if was.get(name) != now.get(name)}
+    different = {
+        name: (was.get(name, 0), now.get(name, 0)) for name in {**was, **now} if was.get(name) != now.get(name)
+    }
     if format == "json":
         print_json(result.row() | {"identical": not different})
     else:

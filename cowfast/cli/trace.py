@@ -76,11 +76,21 @@ def info(file: str, format: str, quiet: bool, verbose: bool) -> None:
     for events in found.chunks():
         kinds += np.bincount(events["op"], minlength=len(kinds))[: len(kinds)]
     by_kind = {Op(i).name.lower(): int(n) for i, n in enumerate(kinds) if n}
-    facts = {"events": found.events, "processes": found.processes, "virtual pages": found.space, "footprint": found.footprint}
+    facts = {
+        "events": found.events,
+        "processes": found.processes,
+        "virtual pages": found.space,
+        "footprint": found.footprint,
+    }
     if format == "json":
-        print_json({"trace": found.name, "semantics": found.semantics, **facts, "by_kind": by_kind, "notes": found.notes})
+        print_json(
+            {"trace": found.name, "semantics": found.semantics, **facts, "by_kind": by_kind, "notes": found.notes}
+        )
         return
-    rows = [{"what": name, "number": value} for name, value in (facts | {f"{name} events": n for name, n in by_kind.items()}).items()]
+    rows = [
+        {"what": name, "number": value}
+        for name, value in (facts | {f"{name} events": n for name, n in by_kind.items()}).items()
+    ]
     print_table(records_table(rows, f"{found.name} ({found.semantics} trace)"), format)
     for note in found.notes:
         say(f"note: {note}", quiet)

@@ -31,7 +31,13 @@ only shown: two boots of a kernel differ in them too); 1 something differs; 2 ba
 @click.option("-p", "--policy", help="Instead of the one that the file's name says.")
 @click.option("-m", "--machine", multiple=True, callback=settings, metavar="NAME=VALUE",
               help="Machine parameters instead of those that the file's name says.")  # fmt: skip
-@click.option("--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True, help="Which engine computes it.")
+@click.option(
+    "--engine",
+    type=click.Choice(["fast", "reference"]),
+    default="fast",
+    show_default=True,
+    help="Which engine computes it.",
+)
 @format_option()
 @quiet_options
 def verify(files: tuple[str, ...], policy: str | None, machine: dict[str, Any], engine: str, format: str,
@@ -56,7 +62,10 @@ def verify(files: tuple[str, ...], policy: str | None, machine: dict[str, Any], 
             row = found.to_dict()
             rows.append(row)
             wrong += row["disagree"]
-            say(f"{path.name}: {row['agree']:,} of {row['agree'] + row['disagree']:,} decidable write-protection faults agree", quiet)
+            say(
+                f"{path.name}: {row['agree']:,} of {row['agree'] + row['disagree']:,} decidable write-protection faults agree",
+                quiet,
+            )
             continue
         if bulk.is_bulk(path):
             rows += [row.to_dict() for row in bulk.verify_bulk(path, policy, given, engine)]

@@ -57,7 +57,9 @@ def check_metrics(metrics: Sequence[str]) -> list[str]:
     for metric in metrics:
         if metric not in known:
             close = difflib.get_close_matches(metric, known, 3, 0.4)
-            raise SpecError(f"unknown metric {metric!r}; {'did you mean ' + ', '.join(close) if close else 'see `cowfast counters`'}")
+            raise SpecError(
+                f"unknown metric {metric!r}; {'did you mean ' + ', '.join(close) if close else 'see `cowfast counters`'}"
+            )
     return list(metrics)
 
 
@@ -69,7 +71,9 @@ def comparison_table(
     Metrics that are 0 everywhere are left out unless asked for by name.  ``errors``: policy -> why it has no numbers.
     """
     policies, base = condition.policies, condition.policies[baseline]
-    found = {metric: [estimate(name, metric, rows, base) for name, rows in policies.items()] for metric in metrics or METRICS}
+    found = {
+        metric: [estimate(name, metric, rows, base) for name, rows in policies.items()] for metric in metrics or METRICS
+    }
     shown = list(metrics) or [metric for metric, each in found.items() if any(one.mean for one in each)]
     absent = [heading(metric) for metric in found if metric not in shown]
     columns = [Column("policy", "left")]
@@ -132,7 +136,9 @@ def records(condition: Condition, baseline: str, metrics: Sequence[str] = ()) ->
     from dataclasses import asdict
 
     base = condition.policies[baseline]
-    each = [estimate(name, metric, rows, base) for name, rows in condition.policies.items() for metric in metrics or METRICS]
+    each = [
+        estimate(name, metric, rows, base) for name, rows in condition.policies.items() for metric in metrics or METRICS
+    ]
     return [
         {"condition": condition.label, "baseline": baseline}
         | {key: None if isinstance(entry, float) and math.isnan(entry) else entry for key, entry in asdict(one).items()}

@@ -185,7 +185,10 @@ class Reference(Paths):
             "ptes": {
                 (process.number, v): pte.word for process in self.processes for v, pte in sorted(process.ptes.items())
             },
-            "slots": {n: (s.kind, s.page.number if s.page else s.shadow or 0, s.swap_count, s.flags) for n, s in sorted(self.slots.items())},
+            "slots": {
+                n: (s.kind, s.page.number if s.page else s.shadow or 0, s.swap_count, s.flags)
+                for n, s in sorted(self.slots.items())
+            },
             "procs": {
                 p.number: (p.flags, p.ra_last, p.ra_window, p.ra_hits, p.cpu, p.parent)
                 for p in self.processes

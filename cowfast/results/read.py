@@ -18,7 +18,9 @@ class Results(Sequence[dict[str, Any]]):
     ``failed`` are runs that ended early (their rows have ``error``); ``torn`` counts lines that were cut short.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]] = (), torn: int = 0) -> None:
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]] = (), torn: int = 0
+    ) -> None:
         self._rows = [dict(row) for row in rows]
         self.failed = [dict(row) for row in failed]
         self.torn = torn
@@ -99,7 +101,9 @@ def _rows(path: Path, data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]
         return
     for line in decode(data):
         if line.row is None and not looks_torn(line.text):
-            raise ResultsError(f"{path}, line {line.number}: no row of a results file; give a file that `cowfast sweep` wrote")
+            raise ResultsError(
+                f"{path}, line {line.number}: no row of a results file; give a file that `cowfast sweep` wrote"
+            )
         yield line.number, line.row
 
 

@@ -15,7 +15,11 @@ from typing import Any, Self
 from cowfast.errors import ResultsError
 from cowfast.results.lines import decode, encode, looks_torn
 
-_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up", errno.EFBIG: "the file size limit is reached"}
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "the file size limit is reached",
+}
 
 
 class ResultsWriter:
@@ -36,10 +40,14 @@ class ResultsWriter:
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
-            raise ResultsError(f"{self.path} cannot be written: {error.strerror}; choose another file with -o") from error
+            raise ResultsError(
+                f"{self.path} cannot be written: {error.strerror}; choose another file with -o"
+            ) from error
         try:
             if not stat.S_ISREG(os.fstat(self._file).st_mode):
-                raise ResultsError(f"{self.path} is not a file that rows can be appended to; choose another one with -o")
+                raise ResultsError(
+                    f"{self.path} is not a file that rows can be appended to; choose another one with -o"
+                )
             self._lock()
             self.ids = self._read()
         except BaseException:

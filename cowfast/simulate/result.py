@@ -70,7 +70,9 @@ class Result:
 
     def __repr__(self) -> str:
         counters = self.counters
-        what = f"{counters['events']:,} events, {counters['copies']:,} copies ({counters['needless_copies']:,} needless)"
+        what = (
+            f"{counters['events']:,} events, {counters['copies']:,} copies ({counters['needless_copies']:,} needless)"
+        )
         ended = f", ended early: {self.error}" if self.error else ""
         return f"<Result {self.policy} on {self.source}, seed {self.seed}: {what}{ended}>"
 

@@ -68,7 +68,9 @@ def memory_pages(memory: int | str, source: EventSource) -> int:
                     return int(float(text.removesuffix(unit)) * size) // _PAGE
             memory = int(text.replace("_", "").replace(",", ""))
         except (ValueError, OverflowError) as error:
-            raise MachineError(f"memory: {memory!r} is no size; write pages (4000), 16MiB, 75% or 0 (no limit)") from error
+            raise MachineError(
+                f"memory: {memory!r} is no size; write pages (4000), 16MiB, 75% or 0 (no limit)"
+            ) from error
     if memory < 0:
         raise MachineError(f"memory: {memory} pages is less than none; write 0 for no limit")
     return memory
@@ -76,7 +78,9 @@ def memory_pages(memory: int | str, source: EventSource) -> int:
 
 def _share(percent: float, source: EventSource) -> int:
     if not 0 < percent <= 10_000:
-        raise MachineError(f"memory: {percent:g}% of what the source touches; write a share above 0%, or 0 for no limit")
+        raise MachineError(
+            f"memory: {percent:g}% of what the source touches; write a share above 0%, or 0 for no limit"
+        )
     if source.footprint is None:
         raise MachineError(f"memory: {source.name} does not know how many pages it touches; write a number of pages")
     return max(1, round(source.footprint * percent / 100))

@@ -138,7 +138,9 @@ class Simulator:
 
     def _table(self, name: str) -> np.ndarray:
         if self.engine_name != "fast":
-            raise AttributeError(f"the reference has no tables of records; state()[{name!r}] is the same as a dictionary")
+            raise AttributeError(
+                f"the reference has no tables of records; state()[{name!r}] is the same as a dictionary"
+            )
         table: np.ndarray = getattr(self._engine, name)
         return table
 

@@ -79,7 +79,9 @@ def plan_sweep(spec: str | os.PathLike[str] | Mapping[str, Any] | SweepSpec, max
     count = spec.count()
     if count > max_tasks:
         sizes = " x ".join(f"{len(axis)} {'/'.join(axis[0])}" for axis in spec.axes() if len(axis) > 1)
-        raise SpecError(f"{count:,} runs ({sizes}), more than --max-tasks {max_tasks:,}; vary less, or say that you mean it")
+        raise SpecError(
+            f"{count:,} runs ({sizes}), more than --max-tasks {max_tasks:,}; vary less, or say that you mean it"
+        )
     maker = _Maker(spec)
     streams: dict[tuple[str, int], tuple[EventSource, Machine, dict[str, Policy]]] = {}
     for point in spec.points():

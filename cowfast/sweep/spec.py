@@ -99,7 +99,7 @@ def _convert(data: Mapping[str, Any], where: str, folder: Path) -> SweepSpec:
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error
     if any(setting.get("source") == "" for axis in axes for setting in axis):
-        raise SpecError(f"{where}: no source; write source = \"random-mix\" or another workload, TOML file or trace")
+        raise SpecError(f'{where}: no source; write source = "random-mix" or another workload, TOML file or trace')
     if any(len(axis) == 0 for axis in axes):
         raise SpecError(f"{where}: nothing to run; every list of [grid] and [zip] needs an entry, and so does policy")
     return _beside(spec, folder)

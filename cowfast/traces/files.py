@@ -29,7 +29,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """
     try:
         _refuse_irregular(path, os.stat(path).st_mode)
-        file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")  # noqa: PTH123, SIM115
+        file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")  # noqa: PTH123
     except OSError as error:
         raise TraceError(f"{os.fspath(path)} cannot be read: {error.strerror}") from None
     except ValueError as error:  # a NUL in the name

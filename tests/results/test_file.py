@@ -196,7 +196,9 @@ def test_a_file_that_may_not_grow(path):
 def test_a_disk_that_is_full(tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("needs the right to mount a small tmpfs")
     try:

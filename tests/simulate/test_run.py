@@ -51,7 +51,9 @@ def test_progress_comes_after_each_chunk():
 
 def test_a_policy_that_fails_leaves_the_others_alone():
     # Process 1 gets page 0 with 5.10 by copying; with a full memory and no swap there is no page to copy into.
-    events = make_events(map(parse_event, ["write 0 0", "get 0 0 ref=0", "fork 0 1", "exit 1", "write 0 0", "read 0 0"]))
+    events = make_events(
+        map(parse_event, ["write 0 0", "get 0 0 ref=0", "fork 0 1", "exit 1", "write 0 0", "read 0 0"])
+    )
     machine = {"memory": 1, "swap": "none"}
     always, owner = simulate_policies(events, ["always-copy", "sole-owner"], machine)
     assert "memory is full" in always.error

@@ -37,7 +37,9 @@ class Cluster:
         self.address = self._said("scheduler", r"Scheduler at: +tcp://(\S+)")
 
     def worker(self, name):
-        process = self._start("worker", f"tcp://{self.address}", "--nthreads", "1", "--no-nanny", "--name", name, log=name)
+        process = self._start(
+            "worker", f"tcp://{self.address}", "--nthreads", "1", "--no-nanny", "--name", name, log=name
+        )
         self._said(name, r"Registered to")
         return process
 
@@ -95,7 +97,9 @@ def test_a_worker_dies_at_work_and_another_comes_late(tmp_path, cluster):
 def test_the_command_uses_a_cluster(tmp_path, cluster):
     cluster.worker("only")
     spec = tmp_path / "spec.toml"
-    spec.write_text('source = "random-mix"\nsource_parameters = {events = 2000}\npolicy = ["linux-6.1"]\nseed = [1, 2]\n')
+    spec.write_text(
+        'source = "random-mix"\nsource_parameters = {events = 2000}\npolicy = ["linux-6.1"]\nseed = [1, 2]\n'
+    )
     command = [sys.executable, "-c", "from cowfast.cli import main; main()", "sweep", str(spec), "-o", "out.jsonl"]
     command += ["--executor", f"dask://{cluster.address}"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
