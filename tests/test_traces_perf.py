@@ -300,9 +300,10 @@ def test_two_writers_at_one_moment(imported):
 
 def test_a_process_id_used_again(imported):
     r = started()
+    r.touch(100, HEAP)
     r.fork(100, 200)
     r.fork(100, 200)  # its exit was not seen
-    assert texts(imported(r)) == ["fork 0 1", "fork 1 2", "exit 2", "fork 1 2"]
+    assert texts(imported(r)) == ["fork 0 1", "write 1 0", "fork 1 2", "exit 2", "fork 1 2"]
     assert imported.trace.summary.found["process ids used again before their end was seen"] == 1
 
 

@@ -118,7 +118,7 @@ class Importer:
                 self._start = time
             self._line, self._time = number, max(0, time - (self._start or 0)) // 1000
             event, _, rest = what.partition(": ")
-            handler = handlers.get(event)
+            handler = handlers.get(event.rstrip(":"))
             try:
                 if handler is not None:
                     handler(pid, tid, cpu, time, rest)
