@@ -9,12 +9,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from cowfast._layout cimport event_t, Op
 
-cdef enum:
+cdef enum:  # literals: Cython's overflowcheck (the checked build) cannot compile expressions here
     LEAF_SHIFT = 9                # pages of one bitmap, as in a page table
     WORDS = 8                     # 64-bit words of a bitmap
-    SLICE = 1 << 16               # events between two looks at the room that is left
-    MAX_LEAVES = 1 << 20          # 2^29 pages touched (2 TiB): beyond, touching is not counted any more
-    PIDS = 1 << 16
+    SLICE = 65536                 # events between two looks at the room that is left
+    MAX_LEAVES = 1048576          # 2^29 pages touched (2 TiB): beyond, touching is not counted any more
+    PIDS = 65536
     NOTHING = 0x7FFFFFFF
 
 
