@@ -158,7 +158,7 @@ def test_munmap_and_madvise_discard_what_is_there(imported):
     found = texts(imported(r))
     assert found[6:] == ["discard 1 3 n=1", "discard 1 4 n=508", "discard 1 512 n=1", "pageout 1 700 n=1", "prefetch 1 700 n=1",
                          "discard 1 700 n=1"]  # fmt: skip
-    assert "1 MADV_FREE calls are left out" in imported.trace.notes[0]
+    assert any("1 MADV_FREE calls are left out" in note for note in imported.trace.notes)
 
 
 def test_a_page_that_went_without_a_record(imported):
@@ -167,7 +167,7 @@ def test_a_page_that_went_without_a_record(imported):
     r.fork(100, 200)
     r.touch(200, HEAP)  # absent, though the child should have it: brk and sbrk leave no record
     found = imported(r)
-    assert found[-2:] == [("discard 2 0 n=1", Kernel.IMPLIED), ("write 2 0", Kernel.ZERO)]
+    assert found[-2:] == [("discard 2 0", Kernel.IMPLIED), ("write 2 0", Kernel.ZERO)]
 
 
 def test_two_threads_that_fault_on_one_absent_page(imported):
@@ -178,7 +178,9 @@ def test_two_threads_that_fault_on_one_absent_page(imported):
     r.alloc(100, zero=True, tid=100)
     r.fault(100, HEAP + 0x1000, 6, tid=101, cpu=1)
     r.alloc(100, zero=True, tid=101, cpu=1)
-    assert texts(imported(r)) == ["fork 0 1", "write 1 0", "write 1 1"]
+    r.exit(100)
+    r.line(100, "kmem:mm_page_alloc: page=0x1 pfn=0x1 order=0 migratetype=0 gfp_flags=GFP_KERNEL", tid=101)
+    assert texts(imported(r)) == ["fork 0 1", "write 1 0", "write 1 1"]  # and it is not gone: 101 runs on
 
 
 def test_threads_do_not_end_a_process(imported):
@@ -464,7 +466,7 @@ def test_compressed_by_content_not_by_name(tmp_path, pack):
 
 def test_a_long_recording_needs_no_more_memory(tmp_path):
     r = started()
-    for _ in range(3000):
+    for _ in range(1500):
         r.touch(100, HEAP)
         r.madvise(100, HEAP, 0x1000, 4)
     path = r.write(tmp_path / "perf.txt")
@@ -479,10 +481,10 @@ def test_a_long_recording_needs_no_more_memory(tmp_path):
         rows = sum(len(events) for events, _ in Importer(str(long)).run())
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert rows == 6000 * times + 2
+        assert rows == 3000 * times + 2
         return top
 
-    assert peak(12) < peak(4) * 1.2
+    assert peak(24) < peak(12) * 1.2
 
 
 def test_the_recordings_import_as_their_description_says(shared, tmp_path):

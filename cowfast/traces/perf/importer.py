@@ -395,7 +395,7 @@ class Importer:
         if pid < 0 or tid < 0:
             raise ValueError(f"a fork of process {pid}")
         if pid != tid or pid == parent:
-            self._threads.setdefault(pid, set()).add(tid)
+            self._threads.setdefault(pid, set()).update((tid, parent_tid))
             return
         if pid in self._spaces:
             self._tally["process ids used again before their end was seen"] += 1
@@ -455,7 +455,9 @@ class Importer:
             for mapping in self._before.pop(pid, ()):
                 space.map(mapping)
             self._tally["processes from before the recording"] += 1
-            self._threads[pid] = set()
+            self._threads.setdefault(pid, {pid})
+        if tid != pid:
+            self._threads[pid].add(tid)  # the threads of a process from before show themselves one by one
         return space
 
     def _from_nothing(self) -> Space:
