@@ -51,4 +51,4 @@ def _slots_held_idle(simulator: Simulator, peak: int) -> int:
         cached = (slots["flags"] & SlotFlag.SLOT_CACHED) != 0
         return int(np.count_nonzero(cached & (slots["swap_count"] == 0)))
     slots = simulator.state()["slots"].values()
-    return sum(count == 0 and bool(flags & SlotFlag.SLOT_CACHED) for _, count, flags in slots)
+    return sum(kind == "cached" and count == 0 for kind, _, count, _ in slots)

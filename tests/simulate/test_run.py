@@ -81,7 +81,7 @@ def test_samples_do_not_depend_on_chunks_and_gauges_are_true(engine, chunk):
     assert seen["slots_in_use"] == len(state["slots"])
     cached = {number for number, page in state["pages"].items() if page[2]}
     assert seen["swap_cache_pages"] == len(cached)
-    counts = {number: slot[1] for number, slot in state["slots"].items()}
+    counts = {number: slot[2] for number, slot in state["slots"].items()}
     assert seen["slots_held_idle"] == sum(counts[state["pages"][number][2]] == 0 for number in cached)
 
 
