@@ -19,6 +19,7 @@ $ cowfast run bgsave --set preset=redis-7.0
 
 ```python
 from cowfast.workloads import workload
+
 source = workload("bgsave", pages=4096, read=0.5)
 ```
 
