@@ -80,10 +80,13 @@ def cut(
             zeros = {name: np.zeros(len(first), dtype) for name, dtype in trace.columns.items()}
             writer.write(make_events(first), **zeros)
             writer.note(f"the cut begins with {len(alive) - 1} processes alive whose pages are not known")
+        held: set[int] = set()
         for chunk, columns in trace.records(start, stop):
             keep = np.ones(len(chunk), bool)
             if chosen is not None and wanted is not None:
                 keep = _of(chunk, chosen, wanted)
+            if start or chosen is not None:
+                _drop_unheld(chunk, keep, held)
             writer.write(chunk[keep], **{name: column[keep] for name, column in columns.items()})
     return load_trace(out)
 
@@ -243,14 +246,25 @@ def _family(trace: Trace, processes: Sequence[int]) -> set[int]:
 
 def _of(events: np.ndarray, chosen: np.ndarray, family: set[int]) -> np.ndarray:
     """Return which events belong to the chosen processes, or keep their ancestors alive."""
-    op, pid = events["op"], events["pid"]
+    op, pid, arg = events["op"], events["pid"], events["arg"]
     lives = np.isin(pid, list(family))
-    kept = np.isin(events["arg"], list(family))
-    keep = chosen[pid] & (op != Op.FORK) & ((op < Op.PUT) | (op == Op.PIN) | (op == Op.LOCK) | (op >= Op.CPU))
-    keep |= (op == Op.FORK) & lives & kept
-    keep |= np.isin(op, [Op.EXIT, Op.EXEC, Op.CPU]) & lives
-    keep |= np.isin(op, [Op.PUT, Op.UNPIN, Op.PINREAD, Op.PINWRITE, Op.UNLOCK]) & chosen[pid]
-    return keep & ~((op == Op.MERGE) & ~chosen[np.minimum(events["arg"], 0xFFFF)])
+    keep = chosen[pid] | (np.isin(op, [Op.EXIT, Op.EXEC, Op.CPU]) & lives)
+    keep |= (op >= Op.GET) & (op <= Op.UNLOCK) & ~np.isin(op, [Op.GET, Op.PIN, Op.LOCK])  # theirs if the reference is
+    keep = np.where(op == Op.FORK, lives & np.isin(arg, list(family)), keep)
+    return keep & ~((op == Op.MERGE) & ~chosen[np.minimum(arg, 0xFFFF)])
+
+
+def _drop_unheld(events: np.ndarray, keep: np.ndarray, held: set[int]) -> None:
+    """Clear ``keep`` where an event uses a reference that was not taken in the cut; ``held`` are those that were."""
+    for i in np.flatnonzero((events["op"] >= Op.GET) & (events["op"] <= Op.UNLOCK)).tolist():
+        op, number = int(events["op"][i]), int(events["arg"][i])
+        if op in (Op.GET, Op.PIN, Op.LOCK):
+            if keep[i]:
+                held.add(number)
+        elif number not in held:
+            keep[i] = False
+        elif op in (Op.PUT, Op.UNPIN, Op.UNLOCK):
+            held.discard(number)
 
 
 def _needs_time(trace: Trace) -> None:
