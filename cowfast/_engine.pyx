@@ -29,77 +29,17 @@ cdef extern from *:
 
 cdef enum:
     LEAF = 512
-    CLUSTER = 32           # SWAP_CLUSTER_MAX
     DEF_PRIORITY = 12
     MAX_TRIES = 18
     PIN_BIAS = 1024        # GUP_PIN_COUNTING_BIAS
     NOBODY = 65535
     FAR = 32               # software prefetch: ptes this many events ahead,
     NEAR = 16              # the page or slot behind them this many
-    NR_LISTS = 3
     INACTIVE = 0
     ACTIVE = 1
     REFAULTED = 2
     OK = 0
     AGAIN = 1              # the charge of a fault changed its pte: start over
-
-cdef struct Sim:
-    # tables
-    uint32_t *dirs         # [processes x ndir] leaf numbers, 0 = none
-    pte_t *ptes            # [leaves x 512]; leaf 0 is empty for ever
-    page_t *pages
-    slot_t *slots
-    proc_t *procs
-    ref_t *refs
-    content_t *contents    # of pages; NULL = not kept
-    content_t *slot_contents
-    uint32_t *lnext        # LRU lists: towards the tail
-    uint32_t *lprev        # towards the head
-    uint32_t *batch        # [cpus x batch_size]
-    uint32_t *batch_len
-    uint32_t *leaf_free
-    uint32_t *wb_page      # pages under writeback, a ring in order of submission
-    uint64_t *wb_due
-    uint32_t *kept         # scratch of reclaim
-    check_t *write_fault
-    check_t *swap_in
-    uint64_t *c            # counters
-    # sizes
-    uint32_t processes, ndir, references, ref_high, cpus, batch_size
-    uint64_t space
-    uint32_t page_cap, next_page, free_movable, free_unmovable, live, memory
-    uint32_t total_slots, next_slot, free_slot, used_slots, filled
-    uint32_t nleaf_free
-    # lists
-    uint32_t head[2]
-    uint32_t tail[2]
-    uint32_t length[2]
-    int64_t real[NR_LISTS]
-    int64_t seen[NR_LISTS]
-    int64_t pending[NR_LISTS]
-    int64_t snapshot
-    uint32_t age
-    uint32_t plug[CLUSTER]
-    uint32_t nplug
-    uint32_t wb_head, wb_len, wb_cap
-    uint64_t live_pins
-    # machine and policy
-    bint has_swap, sync, stable
-    uint64_t latency, flush_events
-    uint32_t page_cluster
-    bint exclusive, copy_leaves, bypass, unshare_zero, skips_pinned, rechecks_pinned, refuses_pinned, unmap_drains
-    bint readahead_drains, longterm_unmovable, blank_io_free, pin_references, pageout_looks, shadow_before
-    int get_read, pin_read, fork_rule, protect_rule
-    int64_t stat_step
-    int stat_flush
-    # the event under way
-    uint64_t time, special
-    uint32_t outcome
-    uint32_t cpu
-    uint32_t left          # the page that left the swap cache in this access
-    bint unmovable, freed_slot, round_freed, round_wrote, round_cleared
-    content_t value
-
 
 # ------------------------------------------------------------------ ptes and rings
 
@@ -1879,11 +1819,6 @@ cdef class Engine:
     machine : cowfast.machine.Machine
     contents : keep what is in every page, so that ``values`` can be filled
     """
-
-    cdef Sim s
-    cdef readonly object policy, machine
-    cdef dict arrays
-    cdef bint busy
 
     def __init__(self, policy, machine, *, contents=False):
         memset(&self.s, 0, sizeof(Sim))

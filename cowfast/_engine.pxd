@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What other compiled modules may use of the engine: its tables, and one event at a time.
+
+``cowfast.explore`` puts states into the tables, does one event, and looks at the tables again.
+"""
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from cowfast._layout cimport check_t, content_t, event_t, page_t, proc_t, pte_t, ref_t, slot_t
+
+cdef enum:
+    CLUSTER = 32           # SWAP_CLUSTER_MAX
+    NR_LISTS = 3
+
+cdef struct Sim:
+    # tables
+    uint32_t *dirs         # [processes x ndir] leaf numbers, 0 = none
+    pte_t *ptes            # [leaves x 512]; leaf 0 is empty for ever
+    page_t *pages
+    slot_t *slots
+    proc_t *procs
+    ref_t *refs
+    content_t *contents    # of pages; NULL = not kept
+    content_t *slot_contents
+    uint32_t *lnext        # LRU lists: towards the tail
+    uint32_t *lprev        # towards the head
+    uint32_t *batch        # [cpus x batch_size]
+    uint32_t *batch_len
+    uint32_t *leaf_free
+    uint32_t *wb_page      # pages under writeback, a ring in order of submission
+    uint64_t *wb_due
+    uint32_t *kept         # scratch of reclaim
+    check_t *write_fault
+    check_t *swap_in
+    uint64_t *c            # counters
+    # sizes
+    uint32_t processes, ndir, references, ref_high, cpus, batch_size
+    uint64_t space
+    uint32_t page_cap, next_page, free_movable, free_unmovable, live, memory
+    uint32_t total_slots, next_slot, free_slot, used_slots, filled
+    uint32_t nleaf_free
+    # lists
+    uint32_t head[2]
+    uint32_t tail[2]
+    uint32_t length[2]
+    int64_t real[NR_LISTS]
+    int64_t seen[NR_LISTS]
+    int64_t pending[NR_LISTS]
+    int64_t snapshot
+    uint32_t age
+    uint32_t plug[CLUSTER]
+    uint32_t nplug
+    uint32_t wb_head, wb_len, wb_cap
+    uint64_t live_pins
+    # machine and policy
+    bint has_swap, sync, stable
+    uint64_t latency, flush_events
+    uint32_t page_cluster
+    bint exclusive, copy_leaves, bypass, unshare_zero, skips_pinned, rechecks_pinned, refuses_pinned, unmap_drains
+    bint readahead_drains, longterm_unmovable, blank_io_free, pin_references, pageout_looks, shadow_before
+    int get_read, pin_read, fork_rule, protect_rule
+    int64_t stat_step
+    int stat_flush
+    # the event under way
+    uint64_t time, special
+    uint32_t outcome
+    uint32_t cpu
+    uint32_t left          # the page that left the swap cache in this access
+    bint unmovable, freed_slot, round_freed, round_wrote, round_cleared
+    content_t value
+
+
+cdef int check(Sim *s, event_t *e) noexcept nogil
+cdef int do_event(Sim *s, event_t *e) noexcept nogil
+
+
+cdef class Engine:
+    cdef Sim s
+    cdef readonly object policy, machine
+    cdef dict arrays
+    cdef bint busy
+
+    cdef void point(self)
