@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from cowfast.compare import Table
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 #: A file or a pipe has no edge to wrap at.
 _NO_EDGE = 10_000
+
+#: Width of a heading above numbers, and of the gap between columns.
+_HEADING, _BETWEEN = 11, 3
 
 
 def print_table(table: Table, format: str = "table") -> None:
@@ -44,21 +52,55 @@ def _text(value: Any) -> str:
 
 
 def _terminal(table: Table) -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Table as RichTable
     from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _NO_EDGE
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
-        drawn.add_column(column.heading, justify=column.align, no_wrap=column.align == "right", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*map(Text, row))
     if table.title:
         console.print(Text(table.title, "bold"), soft_wrap=True)
-    console.print(drawn)
+    for part in _parts(table, console.width):
+        _draw(console, part)
     for note in table.notes:
         console.print(Text(f"  {note}"), soft_wrap=not console.is_terminal)
+
+
+def _draw(console: Console, table: Table) -> None:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        heading = _folded(column.heading) if column.align == "right" else column.heading
+        drawn.add_column(
+            heading, justify=column.align, no_wrap=column.align == "right", overflow="fold", vertical="top"
+        )
+    for row in table.rows:
+        drawn.add_row(*map(Text, row))
+    console.print(drawn)
+
+
+def _parts(table: Table, width: int) -> Iterator[Table]:
+    """Yield the table in parts that fit beside each other's first column; cutting numbers short would falsify them."""
+    texts = [[_folded(column.heading), *(row[i] for row in table.rows)] for i, column in enumerate(table.columns)]
+    widths = [max(len(line) for text in each for line in text.split("\n")) + _BETWEEN for each in texts]
+    if any(column.align == "left" for column in table.columns[1:]):
+        yield table  # texts can be folded
+        return
+    start = 1
+    while start < len(widths):
+        stop = start + 1
+        while stop < len(widths) and widths[0] + sum(widths[start : stop + 1]) <= width:
+            stop += 1
+        if stop < len(widths) and stop - start > 1 and table.columns[stop].heading.startswith("×"):
+            stop -= 1  # a ratio stays beside its number
+        places = [0, *range(start, stop)]
+        yield Table([table.columns[i] for i in places], [[row[i] for i in places] for row in table.rows])
+        start = stop
+
+
+def _folded(heading: str) -> str:
+    """Return a heading in lines about as wide as the numbers below it."""
+    return "\n".join(wrap(heading, _HEADING, break_long_words=False, break_on_hyphens=False))

@@ -24,6 +24,9 @@ METRICS = {
     "swap_writes": "written to swap",
 }
 
+#: Metrics that show how they stand to the baseline where nothing was asked for: more would not fit on a screen.
+_STANDINGS = ("copies", "needless_copies", "swap_writes")
+
 #: One line each, for a reader who knows what a page fault is and nothing of this program.
 _LEGENDS = {
     "copies": "writes to a shared or protected page that made a new page and copied the old one into it",
@@ -66,9 +69,10 @@ def check_metrics(metrics: Sequence[str]) -> list[str]:
 def comparison_table(
     condition: Condition, baseline: str, metrics: Sequence[str] = (), errors: Mapping[str, str] | None = None
 ) -> Table:
-    """Return one line a policy: the mean of each metric and how it stands to the baseline's.
+    """Return one line a policy: the mean of each metric, and how it stands to the baseline's.
 
-    Metrics that are 0 everywhere are left out unless asked for by name.  ``errors``: policy -> why it has no numbers.
+    Without ``metrics`` it shows ``METRICS``, but for those that are 0 everywhere, and the standing of the most important
+    ones.  ``errors``: policy -> why it has no numbers.
     """
     policies, base = condition.policies, condition.policies[baseline]
     found = {
@@ -76,16 +80,18 @@ def comparison_table(
     }
     shown = list(metrics) or [metric for metric, each in found.items() if any(one.mean for one in each)]
     absent = [heading(metric) for metric in found if metric not in shown]
+    standings = set(metrics or _STANDINGS)
     columns = [Column("policy", "left")]
     for metric in shown:
-        columns += [Column(heading(metric)), Column("× baseline")]
+        columns += [Column(heading(metric))] + [Column("× baseline")] * (metric in standings)
     rows = []
     for place, name in enumerate(policies):
         line = [f"{name} (baseline)" if name == baseline else name]
         for metric in shown:
-            line += [number(found[metric][place].mean), "" if name == baseline else standing(found[metric][place])]
+            one = found[metric][place]
+            line += [number(one.mean)] + ["" if name == baseline else standing(one)] * (metric in standings)
         rows.append(line)
-    rows += [[name, "failed", *[""] * (2 * len(shown) - 1)] for name in errors or {}]
+    rows += [[name, "failed", *[""] * (len(columns) - 2)] for name in errors or {}]
     return Table(columns, rows, condition.label, _notes(shown, absent, found, errors or {}))
 
 
@@ -124,10 +130,12 @@ def _notes(
     if pairs > 1:
         notes.append(
             f"means over {pairs} seeds; × baseline with the 95 % confidence interval of the paired difference; "
-            f"'no difference': the interval includes none; 'same': equal under every seed"
+            f"'no difference': the interval includes none; 'same': equal under every seed; 'from none': the baseline has none"
         )
     else:
-        notes.append("× baseline: how many times the baseline's number; 'same': equal")
+        notes.append(
+            "× baseline: how many times the baseline's number; 'same': equal; 'from none': the baseline has none"
+        )
     return notes + [f"{name} failed: {error}" for name, error in errors.items()]
 
 

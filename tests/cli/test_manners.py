@@ -165,3 +165,16 @@ def test_results_of_a_sweep_are_compared(capsys, tmp_path):
     assert text.count("means over 3 seeds") == 1
     assert invoke(["compare", str(path), str(path), "--only-changed"]) == 0
     assert "nothing changed" in capsys.readouterr().out
+
+
+def test_a_wide_table_is_shown_in_parts_and_no_number_is_cut():
+    from cowfast.cli.output import _parts
+    from cowfast.compare import Column, Table
+
+    numbers = [f"{10**6 + place:,}" for place in range(12)]
+    table = Table([Column("policy", "left"), *[Column(f"what {i}") for i in range(12)]], [["linux-6.1", *numbers]])
+    parts = list(_parts(table, 60))
+    assert len(parts) > 1
+    assert [number for part in parts for number in part.rows[0][1:]] == numbers
+    assert {part.rows[0][0] for part in parts} == {"linux-6.1"}
+    assert len(list(_parts(table, 10_000))) == len(list(_parts(Table(table.columns, []), 10_000))) == 1
