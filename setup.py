@@ -32,6 +32,7 @@ setup(
             Extension(
                 ".".join(path.with_suffix("").parts),
                 [str(path)],
+                define_macros=[("COWFAST_PROFILE", f'"{profile}"')],
                 extra_compile_args=compile_args,
                 extra_link_args=link_args,
             )

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -6,6 +7,8 @@ import numpy as np
 from cowfast.counters import Counters
 from cowfast.machine import Machine
 from cowfast.policy import Policy
+
+PROFILE: str
 
 class Engine:
     def __init__(self, policy: Policy, machine: Machine, *, contents: bool = False) -> None: ...
@@ -19,6 +22,8 @@ class Engine:
     def slot_kind(self, n: int) -> str: ...
     def walk(self, which: int) -> list[int]: ...
     def free_list(self, unmovable: bool) -> list[int]: ...
+    def snapshot(self) -> dict[str, np.ndarray]: ...
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None: ...
     @property
     def counters(self) -> Counters: ...
     @property

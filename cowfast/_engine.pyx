@@ -13,7 +13,7 @@ from cowfast.errors import InvariantError, raise_status
 from cowfast.events import format_event
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from cowfast._layout cimport *
 
@@ -1801,6 +1801,17 @@ cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, u
 
 # ------------------------------------------------------------------ Python's side
 
+cdef extern from *:
+    """
+    #ifndef COWFAST_PROFILE
+    #define COWFAST_PROFILE "fast"
+    #endif
+    """
+    const char *COWFAST_PROFILE
+
+#: How this was compiled (setup.py); part of every result.
+PROFILE = COWFAST_PROFILE.decode()
+
 _GUP = ("plain", "write fault", "unshare if mapped twice", "unshare if not exclusive")
 _FORK = ("never", "maybe pinned", "exclusive and maybe pinned")
 _PROTECT = ("never", "exclusive and dirty", "exclusive")
@@ -1986,6 +1997,21 @@ cdef class Engine:
         if s.flush_events and s.time >= s.special and s.time % s.flush_events == 0:
             flush_statistics(s)
         return n
+
+    def snapshot(self):
+        """Everything that the next event depends on: name -> array, the scalars of the struct as bytes under ``sim``."""
+        scalars = np.frombuffer((<char *>&self.s)[: sizeof(Sim)], np.uint8)
+        return {name: array.copy() for name, array in self.arrays.items()} | {"sim": scalars}
+
+    def restore(self, snapshot):
+        """Goes on from a snapshot of the same policy, machine and build; its arrays become the engine's."""
+        cdef const uint8_t[::1] scalars = snapshot["sim"]
+        shapes = {name: array.dtype for name, array in snapshot.items() if name != "sim"}
+        if len(scalars) != sizeof(Sim) or shapes != {name: array.dtype for name, array in self.arrays.items()}:
+            raise ValueError("the snapshot is of another build or another machine")
+        self.arrays = {name: np.array(snapshot[name]) for name in shapes}
+        memcpy(&self.s, &scalars[0], sizeof(Sim))
+        self.point()
 
     @property
     def counters(self):

@@ -119,7 +119,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The compiled swap-in list: CHECK records, ended by CHECK_END; read-only."""
         return _frozen(compile_list(self.swap_in, "swap_in", self.name))
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Of what the policy does; name, summary and sources do not count."""
         behaviour = {

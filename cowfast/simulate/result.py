@@ -109,10 +109,10 @@ def provenance(engine: str) -> dict[str, Any]:
 def build_profile() -> str:
     """Return how the engine was compiled: ``fast``, ``checked`` or ``sanitize``."""
     try:
-        from cowfast import _engine
+        from cowfast._engine import PROFILE
     except ImportError:
         return "not built"
-    return str(getattr(_engine, "PROFILE", "fast"))
+    return PROFILE
 
 
 @cache

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cowfast.errors import MachineError, SpecError
@@ -33,7 +34,12 @@ def unlike_namesakes(policy: Policy, others: dict[str, Policy]) -> Policy:
 
 def is_built_in(policy: Policy) -> bool:
     """Whether the name alone says what the policy does."""
-    return policy.name in policy_names() and load_policy(policy.name).hash == policy.hash
+    return _built_in_hash(policy.name) == policy.hash
+
+
+@cache
+def _built_in_hash(name: str) -> str | None:
+    return load_policy(name).hash if name in policy_names() else None
 
 
 def machine_for(

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from cowfast.errors import SpecError
+from cowfast.errors import EventError, SpecError
 from cowfast.events import make_events, parse_event
 from cowfast.machine import Machine
 from cowfast.policy import Policy
 from cowfast.simulate.setup import resolve_policy
+from cowfast.simulate.snapshot import load, save
 
 if TYPE_CHECKING:
     import os
@@ -65,17 +66,21 @@ class Simulator:
 
         ``events`` is an array of dtype ``EVENT`` or event texts ("write 0 3").  ``outcomes`` (uint32, one per event)
         receives the outcome bits, ``values`` (``CONTENT``, one per event) what reads saw.  An event that is refused
-        raises EventError with its index and changes nothing; the ones before it are done.
+        raises EventError and changes nothing; the ones before it are done.  Its index counts from the first event
+        that this simulator ever processed.
         """
         array = events if isinstance(events, np.ndarray) else make_events(map(parse_event, events))
         step = self.check_every or max(len(array), 1)
         for start in range(0, len(array), step):
             piece = slice(start, start + step)
-            self._engine.run(
-                array[piece],
-                None if outcomes is None else outcomes[piece],
-                None if values is None else values[piece],
-            )
+            try:
+                self._engine.run(
+                    array[piece],
+                    None if outcomes is None else outcomes[piece],
+                    None if values is None else values[piece],
+                )
+            except EventError as error:  # which one it is of all, not of this piece
+                raise type(error)(self.done, error.event, error.reason, error.hint) from None
             if self.check_every:
                 self.verify()
         return len(array)
@@ -90,6 +95,33 @@ class Simulator:
     def done(self) -> int:
         """How many events were processed so far."""
         return self.counters["events"]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a snapshot, from which :meth:`load` goes on as if nothing had happened (fast engine only).
+
+        A snapshot is for the same build of cowfast on the same kind of computer; keep results, not snapshots.
+        """
+        save(path, self.policy, self.machine, self._snapshot())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, check_every: int = 0) -> Self:
+        """Return the simulator that :meth:`save` wrote; SpecError if the file is damaged or of another build.
+
+        Only load what you trust: the tables are handed to native code as they are.
+        """
+        policy, machine, snapshot = load(path)
+        simulator = cls(policy, machine, contents="contents" in snapshot, check_every=check_every)
+        try:
+            simulator._engine.restore(snapshot)
+        except ValueError as error:
+            raise SpecError(f"{path}: {error}; run the events again instead") from error
+        return simulator
+
+    def _snapshot(self) -> dict[str, np.ndarray]:
+        if self.engine_name != "fast":
+            raise SpecError("only the fast engine has snapshots; the reference has to be run again")
+        snapshot: dict[str, np.ndarray] = self._engine.snapshot()
+        return snapshot
 
     @property
     def counters(self) -> Counters:
