@@ -37,6 +37,7 @@ BAD = {
     "endless number": ("op,pid,page\nwrite,0," + "9" * 5000 + "\n", "line 2: page"),
     "a flag of another event": ("op,pid,page,flags\nwrite,0,1,look\n", "line 2: flag 'look'.*none"),
     "not UTF-8": (b"op,pid\n\xff\xfe,0\n", "line 2"),
+    "a carriage return within a line": (b"op,pid\nwrite,\r0\n", "line 2"),
     "binary": (b"op,pid\nwrite,\0\n", "binary"),
 }
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "plot": ("cowfast.cli.plot:plot", "A figure from results."),
     "report": ("cowfast.cli.report:report", "One self-contained HTML page about results."),
     "trace": ("cowfast.cli.trace:trace", "Import real traces, look at them, cut them."),
+    "record": ("cowfast.cli.record:record", "Record a program's page faults with perf."),
     "verify": ("cowfast.cli.verify:verify", "Compare with what real kernels did, event by event."),
     "litmus": ("cowfast.cli.litmus:litmus", "Scenario files with expected outcomes."),
     "policies": ("cowfast.cli.policies:policies", "The reuse policies: list, show, diff."),

@@ -46,7 +46,10 @@ def read_csv(path: str | os.PathLike[str]) -> Iterator[np.ndarray]:
         for line, text in enumerate(texts, number):
             if not text.strip() or text.startswith("#"):
                 continue
-            values = next(csv.reader([text]), [])
+            try:
+                values = next(csv.reader([text]), [])
+            except csv.Error as error:
+                raise TraceError(f"{name}, line {line}: {error}") from None
             if order is None:
                 order = _header(values, name, line)
             else:

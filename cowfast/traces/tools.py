@@ -274,7 +274,7 @@ def _needs_time(trace: Trace) -> None:
 
 def _between(trace: Trace, seconds: tuple[float, float], start: int, stop: int) -> tuple[int, int]:
     _needs_time(trace)
-    low, high = (round(second * 1e6) for second in seconds)
+    low, high = (second * 1e6 for second in seconds)
     first, last, index = stop, start, start
     for events, columns in trace.records(start, stop):
         inside = np.flatnonzero((columns["time"] >= low) & (columns["time"] < high))

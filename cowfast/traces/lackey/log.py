@@ -57,8 +57,9 @@ class Log:
             found = _PID.match(item)
             if found:
                 self._belongs(int(found[1]), 1)
-                if found[2].startswith(b"Parent PID:"):
-                    self.parent = int(found[2].split(b":")[1])
+                parent = re.match(rb"Parent PID: (\d{1,9})\s*$", found[2])
+                if parent:
+                    self.parent = int(parent[1])
                     break
         if self.pid < 0:
             raise TraceError(
