@@ -98,6 +98,10 @@ class Reference(Paths):
                 self.refuse(Status.ERR_REF_EMPTY)
             if self.references[arg].kind not in HOLDS[Op(op)]:
                 self.refuse(Status.ERR_REF_KIND)
+        if op == Op.LOCK:
+            pte = self.processes[pid].ptes.get(page)
+            if pte is not None and pte.page is not None and pte.page.locked:
+                self.refuse(Status.ERR_ALREADY_LOCKED)
 
     def do(self, event: np.void) -> tuple[int, int] | None:
         """One event that is in order; returns what it read or stored."""

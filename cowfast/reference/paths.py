@@ -9,6 +9,7 @@ from cowfast.reference.objects import BLANK, Page, Process, Pte, Reference
 
 PIN = 1024  # GUP_PIN_COUNTING_BIAS
 NOBODY = 65535
+MOST = 65535  # gets, or pins, of one page
 
 
 class Paths(Faults):
@@ -182,10 +183,10 @@ class Paths(Faults):
             self.write_fault(process, v, pte, store=False, unshare=rule != "write fault")
             if rule == "unshare if mapped twice":
                 continue
+        if (page.pins if pin else page.gets) == MOST:
+            self.refuse(Status.ERR_COUNT_LIMIT)
         if not pin or self.switches.pin_references:
             self.touch(page, faulted)
-        if page.refs + PIN > 1 << 31:
-            self.refuse(Status.ERR_COUNT_LIMIT)
         return page
 
     def wants_fault(self, page: Page, rule: str) -> bool:
@@ -240,8 +241,6 @@ class Paths(Faults):
         pte = process.ptes.get(v)
         page = pte.page if pte is not None else None
         if page is not None:
-            if page.locked:
-                self.refuse(Status.ERR_ALREADY_LOCKED)
             page.locked = True
         self.references[number] = Reference(RefKind.REF_LOCK, process.number, v, 0, page)
 
@@ -257,7 +256,8 @@ class Paths(Faults):
             return
         self.count("merges")
         for pte in b.mappers.values():
-            b.dirty |= pte.dirty
+            if pte.dirty:  # as in unmapping: what was written to the device before is out of date
+                b.dirty, b.dropped = True, False
             pte.write = pte.dirty = pte.blank = False
         b.ksm, b.exclusive = True, False
         assert mine is not None
