@@ -103,16 +103,18 @@ def standing(one: Estimate) -> str:
         return "from none"
     if math.isnan(one.low):
         return factor(one.ratio)
-    return f"{factor(one.ratio)} ± {factor(one.high - one.ratio)}"
+    digits = max(_digits(one.ratio), _digits(one.high - one.ratio))
+    return f"{one.ratio:,.{digits}f} ± {one.high - one.ratio:,.{digits}f}"
 
 
 def factor(ratio: float) -> str:
     """Return a ratio with the digits that matter: ``0.9993`` is not ``1.00``."""
-    for digits in (2, 3, 4, 5):
-        text = f"{ratio:,.{digits}f}"
-        if float(text.replace(",", "")) not in (0.0, 1.0):
-            return text
-    return f"{ratio:.2g}"
+    return f"{ratio:,.{_digits(ratio)}f}"
+
+
+def _digits(ratio: float) -> int:
+    """Return how many digits it takes to tell a ratio from 0 and from 1, but not more than five."""
+    return next((digits for digits in (2, 3, 4) if round(ratio, digits) not in (0.0, 1.0)), 5 if ratio % 1 else 2)
 
 
 def number(mean: float) -> str:

@@ -80,10 +80,23 @@ def test_half_interval_of_one_value():
 
 @pytest.mark.parametrize(
     ("ratio", "text"),
-    [(0.5, "0.50"), (1.004, "1.004"), (0.9993, "0.999"), (0.99996, "0.99996"), (12345.6, "12,345.60")],
+    [
+        (0.5, "0.50"),
+        (1.004, "1.004"),
+        (0.9993, "0.999"),
+        (0.99996, "0.99996"),
+        (12345.6, "12,345.60"),
+        (0.0, "0.00"),
+        (1.0, "1.00"),
+    ],
 )
 def test_a_ratio_near_one_keeps_the_digits_that_matter(ratio, text):
     assert factor(ratio) == text
+
+
+def test_a_ratio_and_its_interval_have_the_same_digits():
+    one = estimate("b", "copies", by_seed("b", [990, 991, 989]), by_seed("a", [1000, 1000, 1000]))
+    assert standing(one) == "0.990 ± 0.002"
 
 
 def test_rows_are_sorted_by_what_they_were_run_on():
