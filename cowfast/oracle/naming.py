@@ -97,6 +97,20 @@ class Probe:
             entry[1] = name in seen
         return {"p": shown, "f": frames, "sc": sum(1 for page in pages.values() if page[2])}
 
+    def referenced(self, state: dict[str, Any]) -> list[str]:
+        """Names of the frames, as of the last look, that have PG_referenced."""
+        pages = state["pages"]
+        return [
+            f"f{name}"
+            for name, frame in enumerate(self.frames)
+            if frame.alive and pages[frame.number][3] & PageFlag.PG_REFERENCED
+        ]
+
+
+def referenced(frames: dict[str, str]) -> list[str]:
+    """The frames of a record's ``f`` field that have PG_referenced."""
+    return [name for name, text in frames.items() if "R" in text.split(" ")[1]]
+
 
 def comparable(frames: dict[str, str]) -> dict[str, str]:
     """The ``f`` field of a record with only the flags that are compared."""

@@ -18,6 +18,7 @@ import msgspec
 from cowfast.errors import TraceError
 
 MAX_LINE = 1 << 22
+MAX_EVENTS = 1 << 17  # of one script, which is held in memory
 
 
 @dataclass
@@ -56,6 +57,18 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise TraceError(f"{path}, after line {number}: the file is truncated or damaged ({error})") from None
 
 
+def check_state(row: dict[str, Any], where: str) -> None:
+    """TraceError unless the row holds a state: texts in ``p`` and ``f``, whole numbers in ``d``, ``sc``."""
+    for name, kind in (("p", str), ("f", str), ("d", int)):
+        table = row.get(name)
+        if not isinstance(table, dict) or not all(isinstance(value, kind) for value in table.values()):
+            raise TraceError(f'{where}: "{name}" should be a table of {"numbers" if kind is int else "texts"}')
+    if not all(len(text.split(" ")) >= 2 for text in row["f"].values()):
+        raise TraceError(f'{where}: a frame in "f" is "MAPCOUNT FLAGS [SLOT]"')
+    if not isinstance(row.get("sc"), int):
+        raise TraceError(f'{where}: "sc" should be a number')
+
+
 def read_scripts(path: Path) -> Iterator[Script]:
     """The scripts of a file, one at a time."""
     script: Script | None = None
@@ -67,9 +80,13 @@ def read_scripts(path: Path) -> Iterator[Script]:
             if not isinstance(pages, int) or not 0 < pages <= 1 << 20 or not isinstance(row["script"], str):
                 raise TraceError(f'{path}, line {number}: a script needs a name and "pages"')
             script = Script(row["script"], pages, number)
-        elif script is None or not isinstance(row.get("e"), str):
+        elif script is None or not isinstance(row.get("e"), str) or not row["e"].strip():
             raise TraceError(f'{path}, line {number}: expected an event ("e") of a script')
+        elif len(script.events) == MAX_EVENTS:
+            raise TraceError(f"{path}, line {number}: more than {MAX_EVENTS} events in one script")
         else:
+            if "skip" not in row:
+                check_state(row, f"{path}, line {number}")
             script.events.append(row)
     if script is not None:
         yield script
