@@ -128,6 +128,7 @@ class Faults(Decide):
     def reuse(self, process: Process, pte: Pte, page: Page, unshare: bool) -> None:
         """wp_page_reuse; an unshare only learns that the page is its own."""
         self.note(Outcome.REUSED)
+        page.ksm = False  # reuse_ksm_page (to 5.8): page_move_anon_rmap makes it an ordinary page again
         if self.switches.exclusive:
             page.exclusive = True
         if unshare:
@@ -292,6 +293,7 @@ class Faults(Decide):
     def map_page(self, process: Process, v: int, page: Page, writable: bool, write: bool, exclusive: bool) -> Pte:
         if writable:
             self.note(Outcome.MAPPED_WRITABLE)
+            page.ksm = False
             if self.visible_to_others(page, process.number):
                 self.count("missed_copies")
                 self.note(Outcome.MISSED)
