@@ -856,7 +856,7 @@ cdef bint decide(Sim *s, uint32_t p, uint32_t pid, bint write, uint32_t *index) 
 
 cdef bint would_reuse(Sim *s, uint32_t p, uint32_t pid, uint32_t i, bint write) noexcept nogil:
     cdef page_t *page = s.pages + p
-    cdef bint here = fresh(s, p)
+    cdef bint here = fresh(s, p), asked = False
     cdef Situation now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
     cdef check_t *k
     if here:
@@ -867,11 +867,12 @@ cdef bint would_reuse(Sim *s, uint32_t p, uint32_t pid, uint32_t i, bint write) 
         if (k.must | k.mustnot) & IS_VISIBLE and visible(s, p, pid, 1, 0):
             now.predicates |= IS_VISIBLE
         if not holds(k, &now):
+            asked = asked or k.op == CHECK_COPY
             continue
         if k.op == CHECK_COPY:
             return False
         if k.op == CHECK_REUSE or k.op == CHECK_LEAVE_AND_REUSE:
-            return True
+            return asked or k.must or k.mustnot or k.measure
         if k.op == CHECK_LOCK_OR_COPY and page.flags & PG_LOCKED:
             return False
         if k.op == CHECK_DRAIN and here:
@@ -998,6 +999,7 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
     cdef int status
     if decide(s, p, pid, not unshare, &index):
         s.outcome |= REUSED
+        page.flags &= ~<uint32_t>PG_KSM  # reuse_ksm_page: an ordinary page again
         if s.exclusive:
             page.flags |= PG_EXCL
         if not unshare:
@@ -1227,6 +1229,7 @@ cdef int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, u
                 mapped = True
                 if k.op == CHECK_MAP_WRITABLE:
                     s.outcome |= MAPPED_WRITABLE
+                    page.flags &= ~<uint32_t>PG_KSM
                     if visible(s, p, pid, own_maps, own_entries):
                         s.c[<int>C_MISSED_COPIES] += 1
                         s.outcome |= MISSED
@@ -1470,10 +1473,10 @@ cdef int reach(Sim *s, uint32_t pid, uint32_t v, uint32_t flags, int rule, bint 
         if status != OK and status != AGAIN:
             return status
     found[0] = pte.word >> PTE_SHIFT
+    if (page.pins if pin else page.gets) == 65535:
+        return ERR_COUNT_LIMIT
     if not pin or s.pin_references:
         touch(s, found[0], faulted)
-    if page.refs > <uint32_t>0x7FFFFBFF or page.gets == 65535 or page.pins == 65535:
-        return ERR_COUNT_LIMIT
     return OK
 
 cdef void set_ref(Sim *s, uint32_t number, uint32_t kind, uint32_t pid, uint32_t v, uint32_t flags, uint32_t p) noexcept nogil:
@@ -1543,7 +1546,7 @@ cdef void merge(Sim *s, uint32_t pid, uint32_t v, uint32_t other) noexcept nogil
     while n:
         pte = pte_at(s, at, v)
         if pte.word & PTE_DIRTY:
-            pb.flags |= PG_DIRTY
+            pb.flags = (pb.flags | PG_DIRTY) & ~<uint32_t>PG_DROPPED
         pte.word &= ~<uint32_t>(PTE_WRITE | PTE_DIRTY | PTE_BLANK)
         at = pte.next
         n -= 1
@@ -1757,14 +1760,14 @@ cdef inline int64_t loop(Sim *s, event_t *events, int64_t start, int64_t n, uint
         if prefetched and i + FAR < n:
             ahead_pte(s, e + FAR)
             ahead_page(s, e + NEAR)
-        if s.time >= s.special:
-            specials(s)
         if e.op <= WRITE and not e.flags:
             pte = pte_at(s, e.pid, e.page)
             word = pte.word
             # one test for both: what a write needs (present, writable, stored to), or what a read needs (zero or present)
             hit = ((word & (PTE_KIND | PTE_WRITE | PTE_BLANK)) == (PTE_PRESENT | PTE_WRITE)) if e.op else ((word + 1) & 2) != 0
             if hit:
+                if s.time >= s.special:
+                    specials(s)
                 pte.word = word | PTE_YOUNG | (<uint32_t>e.op << 3)
                 s.time += 1
                 if s.contents != NULL:
@@ -1781,8 +1784,11 @@ cdef inline int64_t loop(Sim *s, event_t *events, int64_t start, int64_t n, uint
         s.freed_slot = False
         s.value.first = s.value.last = 0
         status[0] = check(s, e)
-        if status[0] == OK:
-            status[0] = do_event(s, e)
+        if status[0]:  # refused: not even what is due happens
+            return i
+        if s.time >= s.special:
+            specials(s)
+        status[0] = do_event(s, e)
         if status[0]:
             return i
         s.time += 1

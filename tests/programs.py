@@ -10,13 +10,19 @@ in the right order is not left to chance.  ``tests/test_programs.py`` holds how 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hypothesis import strategies as st
 
 from cowfast._layout import EventFlag, Op
 from cowfast.machine import Machine
+from cowfast.policy import policy_names
 
 Event = tuple[int, int, int, int, int]
+
+TIGHT_PRECHECK = str(Path(__file__).parent / "policies" / "tight-precheck.toml")
+POLICIES = [*policy_names(), "linux-5.10+write_fault=linux-5.7", TIGHT_PRECHECK]
+"""Every built-in policy, a composition, and one with a fault that no built-in has."""
 
 REFERENCES = 6
 STEP = 5  # bytes

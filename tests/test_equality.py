@@ -12,11 +12,9 @@ from cowfast._engine import Engine
 from cowfast._layout import CONTENT
 from cowfast.errors import EventError
 from cowfast.events import format_event, make_events
-from cowfast.policy import load_policy, policy_names
+from cowfast.policy import load_policy
 from cowfast.reference import Reference
-from tests.programs import build, machines, raw
-
-POLICIES = [*policy_names(), "linux-5.10+write_fault=linux-5.7"]
+from tests.programs import POLICIES, build, machines, raw
 
 
 def differences(a: dict, b: dict) -> dict:

@@ -46,6 +46,13 @@ def test_the_thread_in_three_lines():
     assert expect["linux-6.12"].endswith("hit")
 
 
+def test_the_last_question_of_a_list_is_not_a_pre_check():
+    """Linus's sequence has no pre-check: what makes it copy a fresh page needlessly is the LRU batch (semantics 6.1)."""
+    expect = load_scenario(Path(__file__).parent / "litmus" / "swap-read-write-fresh.litmus").expect["disk"]
+    assert "needless(lru-batch)" in expect["linus-2022"]
+    assert not any("pre-check" in load_scenario(file).expect.get("disk", {}).get("linus-2022", "") for file in FILES)
+
+
 def test_promote_writes_what_happens(tmp_path):
     file = tmp_path / "a.litmus"
     file.write_text("name a\nspace 1\n\nwrite 0 0\nfork 0 1\n!write 0 0\n")

@@ -14,9 +14,9 @@ from cowfast.counters import COUNTERS
 from cowfast.errors import _STATUS, EventError, MemoryFullError
 from cowfast.events import make_events
 from cowfast.machine import Machine
-from cowfast.policy import load_policy, policy_names
+from cowfast.policy import load_policy
 from cowfast.reference import Reference
-from tests.programs import STEP, build
+from tests.programs import POLICIES, STEP, build
 
 PROGRAMS = 500
 NEVER = {Status.ERR_COUNT_LIMIT, Status.ERR_TABLE_LIMIT}  # need 65,536 references, 2^26 pages
@@ -26,7 +26,7 @@ NEVER = {Status.ERR_COUNT_LIMIT, Status.ERR_TABLE_LIMIT}  # need 65,536 referenc
 def reached() -> Counter[str]:
     """In how many of the programs each counter moved, each outcome was seen, each refusal was met."""
     found = Counter[str]()
-    policies = [load_policy(name) for name in policy_names()]
+    policies = [load_policy(name) for name in POLICIES]
     for seed in range(PROGRAMS):
         draw = random.Random(seed)
         swap = draw.choice(["async", "async", "sync", "none"])

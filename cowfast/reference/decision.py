@@ -186,16 +186,21 @@ class Decide(Reclaim):
         return Cause.CAUSE_LOST_EXCLUSIVITY
 
     def would_reuse(self, page: Page, start: int, now: Situation) -> bool:
-        """The rest of the list on paper: drains, the lock and leaving the swap cache have their effect, nothing changes."""
+        """The rest of the list on paper: drains, the lock and leaving the swap cache have their effect, nothing changes.
+
+        It must still ask: what is followed by nothing but an unconditional reuse is the question itself, not a pre-check.
+        """
+        asked = False
         batched_here = page in self.batches[self.cpu]
         for check in self.write_fault_checks[start:]:
-            if not now.holds(check):
-                continue
             op = check.op
+            if not now.holds(check):
+                asked = asked or op == CheckOp.CHECK_COPY
+                continue
             if op == CheckOp.CHECK_COPY:
                 return False
             if op in (CheckOp.CHECK_REUSE, CheckOp.CHECK_LEAVE_AND_REUSE):
-                return True
+                return asked or not check.unconditional
             if op == CheckOp.CHECK_LOCK_OR_COPY and page.locked:
                 return False
             if op == CheckOp.CHECK_DRAIN and batched_here:
