@@ -3,7 +3,7 @@
 
 ``cowfast.explore`` puts states into the tables, does one event, and looks at the tables again.
 """
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from cowfast._layout cimport check_t, content_t, event_t, page_t, proc_t, pte_t, ref_t, slot_t
 
@@ -21,14 +21,14 @@ cdef struct Sim:
     ref_t *refs
     content_t *contents    # of pages; NULL = not kept
     content_t *slot_contents
-    uint32_t *lnext        # LRU lists: towards the tail
-    uint32_t *lprev        # towards the head
+    uint32_t *ring[2]      # LRU lists: page numbers from the tail to the head, 0 where one was taken out
     uint32_t *batch        # [cpus x batch_size]
     uint32_t *batch_len
     uint32_t *leaf_free
     uint32_t *wb_page      # pages under writeback, a ring in order of submission
     uint64_t *wb_due
-    uint32_t *kept         # scratch of reclaim
+    uint8_t *verdict       # what the write-fault checks say of an ordinary page
+    uint8_t *entry         # what the swap-in checks do with one
     check_t *write_fault
     check_t *swap_in
     uint64_t *c            # counters
@@ -39,10 +39,12 @@ cdef struct Sim:
     uint32_t total_slots, next_slot, free_slot, used_slots, filled
     uint32_t nleaf_free
     # lists
-    uint32_t head[2]
-    uint32_t tail[2]
-    uint32_t length[2]
-    int64_t real[NR_LISTS]
+    uint32_t tail[2]       # place of the oldest entry
+    uint32_t head[2]       # place behind the newest
+    uint32_t span[2]       # entries from tail to head, holes among them
+    uint32_t length[2]     # pages
+    uint32_t ring_cap
+    int64_t refaulted
     int64_t seen[NR_LISTS]
     int64_t pending[NR_LISTS]
     int64_t snapshot
@@ -65,7 +67,7 @@ cdef struct Sim:
     uint32_t outcome
     uint32_t cpu
     uint32_t left          # the page that left the swap cache in this access
-    bint unmovable, freed_slot, round_freed, round_wrote, round_cleared
+    bint unmovable, half_full, freed_slot, round_freed, round_wrote, round_cleared
     content_t value
 
 

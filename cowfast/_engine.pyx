@@ -27,6 +27,16 @@ cdef extern from *:
     """
     void COWFAST_PREFETCH(void *p) noexcept nogil
 
+cdef extern from *:
+    """
+    /* bit w: an access to a pte with these low six bits is a hit.  Read: zero page (kind 1) or present (kind 2).
+       Write: present and writable, and stored to since it was zeroed (not PTE_BLANK). */
+    #define COWFAST_HIT_READ 0x6666666666666666ull
+    #define COWFAST_HIT_WRITE 0x0000000040404040ull
+    """
+    const uint64_t HIT_READ "COWFAST_HIT_READ"
+    const uint64_t HIT_WRITE "COWFAST_HIT_WRITE"
+
 cdef enum:
     LEAF = 512
     DEF_PRIORITY = 12
@@ -101,65 +111,68 @@ cdef bint any_dirty(Sim *s, uint32_t p) noexcept nogil:
 # ------------------------------------------------------------------ LRU lists (model-reclaim 2, 11)
 
 cdef inline void changed(Sim *s, int which, int64_t by) noexcept nogil:
-    s.real[which] += by
+    """A list's statistic moves with its length; per-CPU deltas become visible a step at a time."""
     if s.stat_step:
         s.pending[which] += by
         if s.pending[which] >= s.stat_step or s.pending[which] <= -s.stat_step:
             s.seen[which] += s.pending[which]
             s.pending[which] = 0
-    elif s.stat_flush == 0:
-        s.seen[which] = s.real[which]
+
+cdef inline int64_t real(Sim *s, int which) noexcept nogil:
+    return s.refaulted if which == REFAULTED else s.length[which]
 
 cdef inline int64_t look(Sim *s, int which) noexcept nogil:
+    if s.stat_step == 0 and s.stat_flush == 0:
+        return real(s, which)
     return s.seen[which] if s.seen[which] > 0 else 0
 
 cdef inline void flush_statistics(Sim *s) noexcept nogil:
     cdef int i
     if not s.stat_step:
         for i in range(NR_LISTS):
-            s.seen[i] = s.real[i]
+            s.seen[i] = real(s, i)
 
 cdef inline int list_of(page_t *page) noexcept nogil:
     return ACTIVE if page.flags & PG_ACTIVE else INACTIVE
 
-cdef inline void list_take(Sim *s, uint32_t p, int which) noexcept nogil:
-    cdef uint32_t before = s.lprev[p], after = s.lnext[p]
-    if before:
-        s.lnext[before] = after
-    else:
-        s.head[which] = after
-    if after:
-        s.lprev[after] = before
-    else:
-        s.tail[which] = before
-    s.length[which] -= 1
+cdef void close_holes(Sim *s, int which) noexcept nogil:
+    """The ring is full of entries: its pages move together.  Rare: a third of the entries at least are holes."""
+    cdef uint32_t *ring = s.ring[which]
+    cdef uint32_t at = s.tail[which], to = at, n = s.span[which], p
+    while n:  # a hole moves too, into the place of the next page: no branch on what nobody can predict
+        p = ring[at]
+        ring[to] = p
+        s.pages[p].lru = to
+        to += p != 0
+        to = to if to < s.ring_cap else 0
+        at = at + 1 if at + 1 < s.ring_cap else 0
+        n -= 1
+    s.head[which] = to
+    s.span[which] = s.length[which]
 
 cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
     cdef page_t *page = s.pages + p
     cdef int which = list_of(page)
-    page.flags |= PG_LRU
+    cdef uint32_t at
+    if s.span[which] == s.ring_cap:
+        close_holes(s, which)
     if at_tail:
-        s.lnext[p] = 0
-        s.lprev[p] = s.tail[which]
-        if s.tail[which]:
-            s.lnext[s.tail[which]] = p
-        else:
-            s.head[which] = p
-        s.tail[which] = p
+        at = (s.tail[which] if s.tail[which] else s.ring_cap) - 1
+        s.tail[which] = at
     else:
-        s.lprev[p] = 0
-        s.lnext[p] = s.head[which]
-        if s.head[which]:
-            s.lprev[s.head[which]] = p
-        else:
-            s.tail[which] = p
-        s.head[which] = p
+        at = s.head[which]
+        s.head[which] = at + 1 if at + 1 < s.ring_cap else 0
+    s.ring[which][at] = p
+    page.lru = at
+    page.flags |= PG_LRU
+    s.span[which] += 1
     s.length[which] += 1
     changed(s, which, 1)
 
 cdef inline void lru_remove(Sim *s, uint32_t p) noexcept nogil:
     cdef int which = list_of(s.pages + p)
-    list_take(s, p, which)
+    s.ring[which][s.pages[p].lru] = 0
+    s.length[which] -= 1
     s.pages[p].flags &= ~<uint32_t>PG_LRU
     changed(s, which, -1)
 
@@ -219,7 +232,7 @@ cdef int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
     page.slot = 0
     page.lru = 0
     page.flags = PG_UNMOVABLE if unmovable else 0
-    page.maps = page.gets = page.pins = page.owner = 0
+    page.maps = page.owner = 0
     if s.contents != NULL:
         s.contents[p].first = s.contents[p].last = 0
     s.live += 1
@@ -241,7 +254,9 @@ cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
         s.pages[batch[i]].flags &= ~<uint32_t>PG_BATCH
         lru_add(s, batch[i], False)
     for i in range(n):
-        put_page(s, batch[i], 1)
+        s.pages[batch[i]].refs -= 1
+        if s.pages[batch[i]].refs == 0:
+            free_page(s, batch[i])
 
 cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
     if s.batch_size == 0:
@@ -261,7 +276,10 @@ cdef inline int64_t free_slots(Sim *s) noexcept nogil:
     return <int64_t>s.total_slots - s.used_slots - s.filled
 
 cdef inline bint swap_full(Sim *s) noexcept nogil:
-    return free_slots(s) * 2 < s.total_slots
+    return s.half_full
+
+cdef inline void slots_changed(Sim *s) noexcept nogil:
+    s.half_full = free_slots(s) * 2 < s.total_slots
 
 cdef uint32_t new_slot(Sim *s) noexcept nogil:
     cdef uint32_t n
@@ -275,6 +293,7 @@ cdef uint32_t new_slot(Sim *s) noexcept nogil:
     s.slots[n].swap_count = 0
     s.slots[n].flags = SLOT_USED
     s.used_slots += 1
+    slots_changed(s)
     s.c[<int>C_SLOT_ALLOCS] += 1
     if s.used_slots > s.c[<int>C_SLOTS_PEAK]:
         s.c[<int>C_SLOTS_PEAK] = s.used_slots
@@ -285,6 +304,7 @@ cdef void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
     s.slots[n].page = s.free_slot
     s.free_slot = n
     s.used_slots -= 1
+    slots_changed(s)
     s.freed_slot = True
     s.c[<int>C_SLOT_FREES] += 1
 
@@ -316,13 +336,26 @@ cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
 cdef inline bint leave_trylock(Sim *s, uint32_t p, int cause) noexcept nogil:
     return not (s.pages[p].flags & PG_LOCKED) and leave(s, p, cause)
 
+cdef inline bint maybe_held(page_t *page) noexcept nogil:
+    """False: nobody has a get or pin of it.  True also while the event under way holds a reference of its own."""
+    return page.refs > <uint32_t>page.maps + (page.slot != 0) + ((page.flags & (PG_BATCH | PG_ISOLATED)) != 0)
+
+cdef uint32_t held(Sim *s, uint32_t p, uint32_t kind) noexcept nogil:
+    """How many references of this kind, or of any if REF_NONE, but locks."""
+    cdef uint32_t i, n = 0
+    if maybe_held(s.pages + p):
+        for i in range(s.ref_high):
+            if s.refs[i].page == p and s.refs[i].kind != REF_LOCK and (kind == REF_NONE or s.refs[i].kind == kind):
+                n += 1
+    return n
+
 cdef bint visible(Sim *s, uint32_t p, uint32_t pid, uint32_t own_maps, uint32_t own_entries) noexcept nogil:
     """Could anybody but pid read this page (7)?"""
     cdef page_t *page = s.pages + p
     cdef uint32_t i
     if page.maps > own_maps or (page.slot and s.slots[page.slot].swap_count > own_entries):
         return True
-    if page.gets or page.pins:
+    if maybe_held(page):
         for i in range(s.ref_high):
             if s.refs[i].page == p and s.refs[i].pid != pid:
                 if s.refs[i].kind == REF_PIN or (s.refs[i].kind == REF_GET and s.refs[i].flags & EV_LOOK):
@@ -404,15 +437,23 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
     return got
 
 cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
-    cdef uint32_t k = 0, p
-    while k < n and s.tail[which]:
-        p = s.tail[which]
-        list_take(s, p, which)
-        s.pages[p].flags = (s.pages[p].flags & ~<uint32_t>PG_LRU) | PG_ISOLATED
-        s.pages[p].refs += 1
+    cdef uint32_t k = 0, p, i
+    cdef page_t *page
+    while k < n and s.span[which]:
+        p = s.ring[which][s.tail[which]]
+        s.tail[which] = s.tail[which] + 1 if s.tail[which] + 1 < s.ring_cap else 0
+        s.span[which] -= 1
+        COWFAST_PREFETCH(s.pages + p)
         taken[k] = p
-        k += 1
+        k += p != 0
+    for i in range(k):
+        page = s.pages + taken[i]
+        if page.maps:
+            COWFAST_PREFETCH(pte_at(s, page.owner, page.vpage))
+        page.flags = (page.flags & ~<uint32_t>PG_LRU) | PG_ISOLATED
+        page.refs += 1
     if k:
+        s.length[which] -= k
         changed(s, which, -<int64_t>k)
     return k
 
@@ -647,6 +688,7 @@ cdef void refault(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
         return
     s.pages[p].flags |= PG_ACTIVE
     s.age += 1
+    s.refaulted += 1
     changed(s, REFAULTED, 1)
     s.c[<int>C_REFAULT_ACTIVATIONS] += 1
     if workingset:
@@ -694,8 +736,9 @@ cdef void reclaim_everything(Sim *s) noexcept nogil:
         first = False
 
 cdef void pageout(Sim *s, uint32_t pid, uint32_t v, uint64_t n) noexcept nogil:
+    """The pages taken are chained by ``lru``, which is free while a page is on no list."""
     cdef uint64_t i, end = v + n
-    cdef uint32_t k = 0, kept = 0, j, p
+    cdef uint32_t first = 0, last = 0, kept = 0, p, following
     cdef pte_t *pte
     cdef page_t *page
     drain(s, s.cpu)
@@ -716,18 +759,30 @@ cdef void pageout(Sim *s, uint32_t pid, uint32_t v, uint64_t n) noexcept nogil:
         page.flags = (page.flags | PG_ISOLATED) & ~<uint32_t>PG_REFERENCED
         page.refs += 1
         pte.word &= ~<uint32_t>PTE_YOUNG
-        s.kept[k] = p
-        k += 1
-    for j in range(k):
-        if not shrink_page(s, s.kept[j], s.pageout_looks):
-            s.kept[kept] = s.kept[j]
-            kept += 1
+        page.lru = 0
+        if last:
+            s.pages[last].lru = p
+        else:
+            first = p
+        last = p
+    p, last = first, 0
+    while p:
+        following = s.pages[p].lru
+        if not shrink_page(s, p, s.pageout_looks):
+            s.pages[p].lru = 0
+            if last:
+                s.pages[last].lru = p
+            else:
+                kept = p
+            last = p
+        p = following
     flush_plug(s)
-    for j in range(kept):
-        p = s.kept[j]
-        s.pages[p].flags &= ~<uint32_t>PG_ISOLATED
-        batch_add(s, p)
-        put_page(s, p, 1)
+    while kept:
+        following = s.pages[kept].lru
+        s.pages[kept].flags &= ~<uint32_t>PG_ISOLATED
+        batch_add(s, kept)
+        put_page(s, kept, 1)
+        kept = following
 
 
 # ------------------------------------------------------------------ decisions (4, 8)
@@ -808,6 +863,142 @@ cdef bint holds(check_t *k, Situation *now) noexcept nogil:
     if k.compare == CMP_GE:
         return value >= limit
     return value <= limit
+
+# The checks of a write fault, asked beforehand of every situation that an ordinary page can be in; what is not
+# in the table (a drain, a lock that is held, the swap cache left, a question about somebody else) goes the long way.
+cdef enum:
+    VERDICT_BITS = 13
+    VERDICT_REUSE = 32     # and in the low five bits the check that decided
+    VERDICT_COPY = 64
+
+cdef inline uint32_t verdict_index(Sim *s, page_t *page) noexcept nogil:
+    """Five flags, refs to 7, maps to 3, then swap full, in the swap cache, named by a swap pte."""
+    cdef uint32_t at = page.flags & 31
+    at |= (page.refs if page.refs < 7 else 7) << 5
+    at |= (<uint32_t>page.maps if page.maps < 3 else 3) << 8
+    if swap_full(s):
+        at |= 1 << 10
+    if page.slot:
+        at |= 1 << 11
+        if s.slots[page.slot].swap_count:
+            at |= 1 << 12
+    return at
+
+cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
+    cdef uint32_t flags = at & 31, maps = at >> 8 & 3, i = 0
+    cdef Situation now
+    cdef check_t *k
+    now.refs = at >> 5 & 7
+    now.maps = maps
+    now.swap_count = at >> 12 & 1
+    now.predicates = IS_WRITE | (IS_SYNC if s.sync else 0)
+    now.predicates |= (IS_SWAP_FULL if at >> 10 & 1 else 0) | (IS_CACHED if at >> 11 & 1 else 0)
+    now.predicates |= (IS_EXCLUSIVE if flags & PG_EXCL else 0) | (IS_KSM if flags & PG_KSM else 0)
+    now.predicates |= 0 if flags & PG_LRU else IS_OFF_LRU
+    if flags & PG_WRITEBACK:
+        now.predicates |= IS_WRITEBACK | (IS_STABLE_WRITEBACK if s.stable else 0)
+    if flags & PG_LOCKED:
+        return 0
+    while True:
+        k = s.write_fault + i
+        if (k.must | k.mustnot) & IS_VISIBLE:
+            if maps > 1 or now.swap_count:
+                now.predicates |= IS_VISIBLE
+            elif now.refs > 1 + (at >> 11 & 1) + (0 if flags & PG_LRU else 1):  # somebody holds it: who?
+                return 0
+        if (k.must | k.mustnot) & IS_FRESH and not flags & PG_LRU:
+            if s.cpus > 1:
+                return 0
+            now.predicates |= IS_FRESH
+        # at the ends of the scales the table does not know how far beyond
+        if k.measure == MEASURE_REFS and (k.n < 0 or k.n > 4) or k.measure == MEASURE_MAPS and (k.n < 0 or k.n > 2):
+            return 0
+        if k.measure == MEASURE_SWAP_COUNT and k.n != 0 or k.measure == MEASURE_MAPS_PLUS_SWAP_COUNT and (k.n < 0 or k.n > 1):
+            return 0
+        if holds(k, &now):
+            if k.op == CHECK_COPY:
+                return VERDICT_COPY | i
+            if k.op == CHECK_REUSE or (k.op == CHECK_LEAVE_AND_REUSE and not now.predicates & IS_CACHED):
+                return VERDICT_REUSE | i
+            if k.op == CHECK_LOCK_OR_COPY or k.op == CHECK_LOCK_OR_WAIT:
+                pass
+            elif not (k.op == CHECK_LEAVE_SWAP_CACHE and not now.predicates & IS_CACHED):
+                return 0
+        i += 1
+
+# The same for what a swap-in does once it has its page and has freed its swap pte.
+cdef enum:
+    ENTRY_BITS = 14
+    ENTRY_KNOWN = 1        # else the long way
+    ENTRY_LEAVES = 2       # the swap cache, before mapping
+    ENTRY_EXCLUSIVE = 4
+    ENTRY_WRITABLE = 8
+    ENTRY_LEAVES_LATE = 16  # the swap cache, after mapping
+
+cdef inline uint32_t entry_index(Sim *s, page_t *page, bint write, bint marked, bint past) noexcept nogil:
+    """refs to 7, maps to 3, swap ptes to 3; then not on the LRU, KSM, in the swap cache, swap full, write, marked, past."""
+    cdef uint32_t at = page.refs if page.refs < 7 else 7, count
+    at |= (<uint32_t>page.maps if page.maps < 3 else 3) << 3
+    if page.slot:
+        count = s.slots[page.slot].swap_count
+        at |= (count if count < 3 else 3) << 5 | 1 << 9
+    return at | <uint32_t>(not page.flags & PG_LRU) << 7 | <uint32_t>(page.flags & PG_KSM != 0) << 8 \
+        | <uint32_t>swap_full(s) << 10 | <uint32_t>write << 11 | <uint32_t>marked << 12 | <uint32_t>past << 13
+
+cdef uint8_t entry_of(Sim *s, check_t *k, uint32_t at) noexcept nogil:
+    """k: the checks behind "free swap entry"."""
+    cdef Situation now
+    cdef uint8_t does = ENTRY_KNOWN
+    cdef bint mapped = False
+    now.refs = at & 7
+    now.maps = at >> 3 & 3
+    now.swap_count = at >> 5 & 3
+    now.predicates = (IS_OFF_LRU if at >> 7 & 1 else 0) | (IS_KSM if at >> 8 & 1 else 0) | (IS_CACHED if at >> 9 & 1 else 0)
+    now.predicates |= (IS_SWAP_FULL if at >> 10 & 1 else 0) | (IS_WRITE if at >> 11 & 1 else 0) | (IS_MARKED if at >> 12 & 1 else 0)
+    now.predicates |= (IS_PAST_CACHE if at >> 13 & 1 else 0) | (IS_SYNC if s.sync else 0)
+    if now.maps + now.swap_count and now.predicates & IS_PAST_CACHE or now.swap_count and not now.predicates & IS_CACHED:
+        return 0  # does not happen
+    while k.op != CHECK_END:
+        if (k.must | k.mustnot) & IS_VISIBLE:
+            if now.maps > mapped or now.swap_count:
+                now.predicates |= IS_VISIBLE
+            elif now.refs > 1 + ((now.predicates & IS_CACHED) != 0) + ((now.predicates & IS_OFF_LRU) != 0):
+                return 0  # somebody holds it: who?
+        if (k.must | k.mustnot) & IS_FRESH and now.predicates & IS_OFF_LRU:
+            if s.cpus > 1:
+                return 0
+            now.predicates |= IS_FRESH
+        if k.measure == MEASURE_REFS and (k.n < 0 or k.n > 4) or k.measure == MEASURE_MAPS and (k.n < 0 or k.n > 2):
+            return 0
+        if (k.measure == MEASURE_SWAP_COUNT or k.measure == MEASURE_MAPS_PLUS_SWAP_COUNT) and (k.n < 0 or k.n > 2):
+            return 0
+        if (k.must | k.mustnot) & IS_SWAP_FULL and k.op != CHECK_LEAVE_SWAP_CACHE:
+            return 0
+        if holds(k, &now):
+            if k.op == CHECK_LEAVE_SWAP_CACHE:
+                if now.predicates & IS_CACHED and now.swap_count == 0:
+                    if now.refs == 7:
+                        return 0
+                    now.refs -= 1
+                    now.predicates &= ~<uint32_t>IS_CACHED
+                    does |= ENTRY_LEAVES_LATE if mapped else ENTRY_LEAVES
+            elif k.op == CHECK_MARK_EXCLUSIVE:
+                now.predicates |= IS_EXCLUSIVE
+                does |= ENTRY_EXCLUSIVE
+                if mapped:
+                    return 0
+            elif k.op == CHECK_MAP_WRITABLE or k.op == CHECK_MAP:
+                if not mapped:
+                    mapped = True
+                    if k.op == CHECK_MAP_WRITABLE:
+                        does |= ENTRY_WRITABLE
+                    if now.maps == 3:
+                        return 0
+                    now.maps += 1
+            else:
+                return 0
+        k += 1
+    return does if mapped else 0
 
 cdef inline void rare(Sim *s, check_t *k, Situation *now, uint32_t p, uint32_t pid, uint32_t maps, uint32_t entries) noexcept nogil:
     """Predicates that cost something are looked up only for checks that ask."""
@@ -900,7 +1091,7 @@ cdef uint32_t blame(Sim *s, uint32_t p, uint32_t pid, uint32_t index) noexcept n
         return CAUSE_SWAP_CACHE
     if page.flags & PG_BATCH:
         return CAUSE_LRU_BATCH
-    if page.gets or page.pins:
+    if held(s, p, REF_NONE):
         return CAUSE_TRANSIENT_GET
     return CAUSE_LOST_EXCLUSIVITY
 
@@ -941,11 +1132,14 @@ cdef pte_t *install(Sim *s, uint32_t pid, uint32_t v, uint32_t p, bint write) no
     return pte
 
 cdef int access(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
+    faulted[0] = False
+    s.left = 0
+    return access_again(s, pid, v, write, store, looking, faulted)
+
+cdef int access_again(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
     cdef pte_t *pte
     cdef uint32_t kind, word
     cdef int status
-    faulted[0] = False
-    s.left = 0
     while True:
         pte = pte_make(s, pid, v)
         word = pte.word
@@ -997,7 +1191,9 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
     cdef uint32_t p = pte.word >> PTE_SHIFT, index = 0
     cdef page_t *page = s.pages + p
     cdef int status
-    if decide(s, p, pid, not unshare, &index):
+    cdef uint32_t verdict = 0 if unshare else s.verdict[verdict_index(s, page)]
+    index = verdict & 31
+    if verdict & VERDICT_REUSE or (verdict == 0 and decide(s, p, pid, not unshare, &index)):
         s.outcome |= REUSED
         page.flags &= ~<uint32_t>PG_KSM  # reuse_ksm_page: an ordinary page again
         if s.exclusive:
@@ -1010,7 +1206,7 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
             s.c[<int>C_REUSES] += 1
             if store:
                 page.flags &= ~<uint32_t>PG_DROPPED
-    else:
+    elif unshare or not copy_shared(s, pid, v, pte, p):
         status = copy(s, pid, v, pte, p, index, unshare)
         if status:
             return status
@@ -1024,6 +1220,47 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
         stored(s, pte)
     return OK
 
+cdef inline bint copy_shared(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old) noexcept nogil:
+    """``copy`` where nothing is in question: others map the page, nobody pins it, there is room.  False: the long way."""
+    cdef page_t *page = s.pages + old
+    cdef page_t *made
+    cdef uint32_t p = s.free_movable
+    if page.maps < 2 or page.refs >= PIN_BIAS or s.unmovable or p == 0 or s.batch_size == 0 or (s.memory and s.live >= s.memory):
+        return False
+    made = s.pages + p
+    s.free_movable = made.lru
+    s.live += 1
+    s.c[<int>C_PAGE_ALLOCS] += 1
+    if s.live > s.c[<int>C_PAGES_PEAK]:
+        s.c[<int>C_PAGES_PEAK] = s.live
+    made.refs = 2
+    made.vpage = v
+    made.slot = 0
+    made.flags = PG_BATCH | (PG_EXCL if s.exclusive else 0) | (page.flags & PG_BLANK)
+    made.maps = 1
+    made.owner = <uint16_t>pid
+    if s.contents != NULL:
+        s.contents[p] = s.contents[old]
+    pte_at(s, pte.prev, v).next = pte.next
+    pte_at(s, pte.next, v).prev = pte.prev
+    page.owner = pte.next if page.owner == pid else page.owner
+    page.maps -= 1
+    page.refs -= 1
+    pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY | blank_bit(made)
+    pte.next = pte.prev = <uint16_t>pid
+    s.outcome |= COPIED
+    s.c[<int>C_COPIES] += 1
+    if page.flags & PG_KSM:
+        s.c[<int>C_KSM_COPIES] += 1
+    if s.left == old:
+        s.c[<int>C_FUTILE_REMOVALS] += 1
+        s.outcome |= FUTILE
+    s.batch[<size_t>s.cpu * s.batch_size + s.batch_len[s.cpu]] = p
+    s.batch_len[s.cpu] += 1
+    if s.batch_len[s.cpu] >= s.batch_size:
+        drain(s, s.cpu)
+    return True
+
 cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32_t index, bint unshare) noexcept nogil:
     cdef page_t *page = s.pages + old
     cdef bint needless = not unshare and not visible(s, old, pid, 1, 0)
@@ -1031,7 +1268,7 @@ cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32
     cdef bint broken = False, ksm = (page.flags & PG_KSM) != 0
     cdef uint32_t i, p
     cdef int status
-    if page.pins:
+    if page.refs >= PIN_BIAS:
         for i in range(s.ref_high):
             if s.refs[i].kind == REF_PIN and s.refs[i].page == old and s.refs[i].pid == pid:
                 broken = True
@@ -1201,13 +1438,55 @@ cdef int swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write, bint 
         s.c[<int>C_LOCK_WAITS] += 1
     return map_swapped(s, pid, v, pte, n, p, write, store, past)
 
+cdef inline void free_entry(Sim *s, uint32_t pid, uint32_t n) noexcept nogil:
+    s.procs[pid].swapped -= 1
+    s.slots[n].swap_count -= 1
+    if s.slots[n].swap_count == 0 and not s.slots[n].flags & SLOT_CACHED:
+        free_the_slot(s, n)
+
+cdef inline void map_entry(Sim *s, uint32_t pid, pte_t *pte, uint32_t p, bint write, bint writable, bint exclusive,
+                           uint32_t own_entries) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    if writable:
+        s.outcome |= MAPPED_WRITABLE
+        page.flags &= ~<uint32_t>PG_KSM
+        if visible(s, p, pid, 0, own_entries):
+            s.c[<int>C_MISSED_COPIES] += 1
+            s.outcome |= MISSED
+    pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG
+    if writable:
+        pte.word |= PTE_WRITE | blank_bit(page) | (PTE_DIRTY if write else 0)
+    link(s, p, pid, pte)
+    if exclusive:
+        page.flags |= PG_EXCL
+    s.procs[pid].flags |= PROC_HAS_ANON
+
 cdef int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, uint32_t p, bint write, bint store,
                      bint past) noexcept nogil:
     cdef page_t *page = s.pages + p
-    cdef bint marked = (pte.word & PTE_WRITE) != 0, exclusive = False, mapped = False
-    cdef uint32_t own_maps = 0, own_entries = 1
+    cdef bint marked = (pte.word & PTE_WRITE) != 0, exclusive = False
+    cdef uint32_t own_maps = 0, own_entries = 1, does
     cdef check_t *k = s.swap_in
     cdef Situation now
+    while k.op == CHECK_DRAIN:
+        now = situation(s, p, write, exclusive, marked, past)
+        rare(s, k, &now, p, pid, 0, 1)
+        if holds(k, &now):
+            drain(s, s.cpu)
+        k += 1
+    if k.op == CHECK_FREE_ENTRY and not (k.must or k.mustnot or k.measure):
+        k += 1
+        free_entry(s, pid, n)
+        own_entries = 0
+        if not page.flags & PG_WRITEBACK:
+            does = s.entry[entry_index(s, page, write, marked, past)]
+            if does:
+                if does & ENTRY_LEAVES and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
+                    s.left = p
+                map_entry(s, pid, pte, p, write, (does & ENTRY_WRITABLE) != 0, (does & ENTRY_EXCLUSIVE) != 0, 0)
+                if does & ENTRY_LEAVES_LATE and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
+                    s.left = p
+                return after_map(s, pid, v, pte, p, write, store)
     while k.op != CHECK_END:
         now = situation(s, p, write, exclusive, marked, past)
         rare(s, k, &now, p, pid, own_maps, own_entries)
@@ -1216,51 +1495,34 @@ cdef int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, u
                 drain(s, s.cpu)
             elif k.op == CHECK_FREE_ENTRY:
                 own_entries = 0
-                s.slots[n].swap_count -= 1
-                s.procs[pid].swapped -= 1
-                if s.slots[n].swap_count == 0 and not s.slots[n].flags & SLOT_CACHED:
-                    free_the_slot(s, n)
+                free_entry(s, pid, n)
             elif k.op == CHECK_LEAVE_SWAP_CACHE:
                 if leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
                     s.left = p
             elif k.op == CHECK_MARK_EXCLUSIVE:
                 exclusive = True
-            elif not mapped:
-                mapped = True
-                if k.op == CHECK_MAP_WRITABLE:
-                    s.outcome |= MAPPED_WRITABLE
-                    page.flags &= ~<uint32_t>PG_KSM
-                    if visible(s, p, pid, own_maps, own_entries):
-                        s.c[<int>C_MISSED_COPIES] += 1
-                        s.outcome |= MISSED
-                pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG
-                if k.op == CHECK_MAP_WRITABLE:
-                    pte.word |= PTE_WRITE | blank_bit(page) | (PTE_DIRTY if write else 0)
-                link(s, p, pid, pte)
+            elif own_maps == 0:
+                map_entry(s, pid, pte, p, write, k.op == CHECK_MAP_WRITABLE, exclusive, own_entries)
                 own_maps = 1
-                if exclusive:
-                    page.flags |= PG_EXCL
-                s.procs[pid].flags |= PROC_HAS_ANON
         k += 1
+    return after_map(s, pid, v, pte, p, write, store)
+
+cdef inline int after_map(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t p, bint write, bint store) noexcept nogil:
     if not write:
         return OK
     if pte.word & PTE_WRITE:
         if store:
             stored(s, pte)
-            page.flags &= ~<uint32_t>PG_DROPPED
+            s.pages[p].flags &= ~<uint32_t>PG_DROPPED
         return OK
     return write_fault(s, pid, v, pte, store, False)
-
 
 # ------------------------------------------------------------------ all other paths (6)
 
 cdef int fork(Sim *s, uint32_t pid, uint32_t child) noexcept nogil:
     cdef proc_t *mine = s.procs + pid
     cdef proc_t *theirs = s.procs + child
-    cdef uint32_t d, leaf, i, word, p
-    cdef pte_t *pte
-    cdef pte_t *copy_of
-    cdef page_t *page
+    cdef uint32_t d
     cdef int status
     s.c[<int>C_FORKS] += 1
     memset(theirs, 0, sizeof(proc_t))
@@ -1273,49 +1535,56 @@ cdef int fork(Sim *s, uint32_t pid, uint32_t child) noexcept nogil:
     if not mine.flags & PROC_HAS_ANON:
         return OK
     for d in range(s.ndir):
-        leaf = s.dirs[<size_t>pid * s.ndir + d]
-        if leaf == 0:
-            continue
-        pte = s.ptes + <size_t>leaf * LEAF
-        copy_of = pte_make(s, child, d << 9)
-        for i in range(LEAF):
-            if i + FAR < LEAF and kind_of(pte[i + FAR].word) == PTE_PRESENT:
-                COWFAST_PREFETCH(s.pages + (pte[i + FAR].word >> PTE_SHIFT))
-            word = pte[i].word
-            if word == 0:
-                continue
-            s.c[<int>C_PTES_COPIED] += 1
-            if kind_of(word) == PTE_PRESENT:
-                p = word >> PTE_SHIFT
-                page = s.pages + p
-                if page.refs >= PIN_BIAS and s.fork_rule and mine.flags & PROC_HAS_PINNED \
-                        and (s.fork_rule == 1 or page.flags & PG_EXCL):
-                    status = early_copy(s, p, child, (d << 9) + i)
-                    if status:
-                        return status
-                    continue
-                pte[i].word = word & ~<uint32_t>(PTE_WRITE | PTE_BLANK)
-                copy_of[i].word = word & ~<uint32_t>(PTE_WRITE | PTE_BLANK | PTE_YOUNG)
-                page.flags &= ~<uint32_t>PG_EXCL
-                page.refs += 1
-                # the child goes behind its parent in the ring
-                copy_of[i].prev = <uint16_t>pid
-                copy_of[i].next = pte[i].next
-                if pte[i].next == pid:
-                    pte[i].prev = <uint16_t>child
-                else:
-                    pte_at(s, pte[i].next, (d << 9) + i).prev = <uint16_t>child
-                pte[i].next = <uint16_t>child
-                page.maps += 1
-                theirs.present += 1
-            elif kind_of(word) == PTE_SWAP:
-                pte[i].word = copy_of[i].word = word & ~<uint32_t>PTE_WRITE
-                s.slots[word >> PTE_SHIFT].swap_count += 1
-                theirs.swapped += 1
-            else:
-                copy_of[i].word = PTE_ZERO
-                theirs.zeros += 1
+        if s.dirs[<size_t>pid * s.ndir + d]:
+            status = fork_leaf(s, pid, child, d)
+            if status:
+                return status
     return OK
+
+cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept nogil:
+    """The child's 512 ptes are the parent's, both read-only; it goes behind its parent in each ring."""
+    cdef pte_t *copy_of = pte_make(s, child, d << 9)
+    cdef pte_t *pte = pte_at(s, pid, d << 9)
+    cdef page_t *page
+    cdef bint early = s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED
+    cdef uint32_t i, word, copied = 0, present = 0, swapped = 0
+    cdef int status = OK
+    for i in range(LEAF):
+        if i + FAR < LEAF and kind_of(pte[i + FAR].word) == PTE_PRESENT:
+            COWFAST_PREFETCH(s.pages + (pte[i + FAR].word >> PTE_SHIFT))
+        word = pte[i].word
+        if word == 0:
+            continue
+        copied += 1
+        if kind_of(word) == PTE_PRESENT:
+            page = s.pages + (word >> PTE_SHIFT)
+            if early and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
+                status = early_copy(s, word >> PTE_SHIFT, child, (d << 9) + i)
+                if status:
+                    break
+                continue
+            word &= ~<uint32_t>(PTE_WRITE | PTE_BLANK)
+            pte[i].word = word
+            copy_of[i].word = word & ~<uint32_t>PTE_YOUNG
+            copy_of[i].prev = <uint16_t>pid
+            copy_of[i].next = pte[i].next
+            pte_at(s, pte[i].next, (d << 9) + i).prev = <uint16_t>child  # a parent alone is its own neighbour
+            pte[i].next = <uint16_t>child
+            page.flags &= ~<uint32_t>PG_EXCL
+            page.refs += 1
+            page.maps += 1
+            present += 1
+        elif kind_of(word) == PTE_SWAP:
+            pte[i].word = copy_of[i].word = word & ~<uint32_t>PTE_WRITE
+            s.slots[word >> PTE_SHIFT].swap_count += 1
+            swapped += 1
+        else:
+            copy_of[i].word = PTE_ZERO
+            s.procs[child].zeros += 1
+    s.procs[child].present += present
+    s.procs[child].swapped += swapped
+    s.c[<int>C_PTES_COPIED] += copied
+    return status
 
 cdef int early_copy(Sim *s, uint32_t old, uint32_t child, uint32_t v) noexcept nogil:
     cdef uint32_t p
@@ -1366,24 +1635,47 @@ cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept
             zap(s, pid, pte)
         v += 1
 
+cdef void zap_leaf(Sim *s, uint32_t pid, uint32_t d) noexcept nogil:
+    """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question."""
+    cdef pte_t *pte = pte_at(s, pid, d << 9)
+    cdef page_t *page
+    cdef uint32_t i, v, word, p, zapped = 0
+    for i in range(LEAF):
+        if i + FAR < LEAF and kind_of(pte[i + FAR].word) == PTE_PRESENT:
+            COWFAST_PREFETCH(s.pages + (pte[i + FAR].word >> PTE_SHIFT))
+        word = pte[i].word
+        if kind_of(word) != PTE_PRESENT:
+            if word:
+                zap(s, pid, pte + i)
+            continue
+        zapped += 1
+        v = d << 9 | i
+        p = word >> PTE_SHIFT
+        page = s.pages + p
+        pte_at(s, pte[i].prev, v).next = pte[i].next
+        pte_at(s, pte[i].next, v).prev = pte[i].prev
+        page.owner = pte[i].next if page.owner == pid else page.owner
+        page.maps -= 1
+        if page.slot and page.maps == 0:
+            leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
+        page.refs -= 1
+        if page.refs == 0:
+            free_page(s, p)
+    memset(pte, 0, LEAF * sizeof(pte_t))
+    s.procs[pid].present -= zapped
+    s.c[<int>C_PTES_ZAPPED] += zapped
+
 cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
     """The address space goes; its leaves are empty by then and go back."""
-    cdef uint32_t d, i
+    cdef uint32_t d
     cdef uint32_t *leaf
-    cdef pte_t *pte
     if s.unmap_drains:
         drain(s, s.cpu)
     for d in range(s.ndir):
         leaf = s.dirs + <size_t>pid * s.ndir + d
         if leaf[0] == 0:
             continue
-        pte = s.ptes + <size_t>leaf[0] * LEAF
-        for i in range(LEAF):
-            if i + FAR < LEAF and kind_of(pte[i + FAR].word) == PTE_PRESENT:
-                COWFAST_PREFETCH(s.pages + (pte[i + FAR].word >> PTE_SHIFT))
-            if pte[i].word:
-                zap(s, pid, pte + i)
-            pte[i].next = pte[i].prev = 0
+        zap_leaf(s, pid, d)
         s.leaf_free[s.nleaf_free] = leaf[0]
         s.nleaf_free += 1
         leaf[0] = 0
@@ -1473,7 +1765,7 @@ cdef int reach(Sim *s, uint32_t pid, uint32_t v, uint32_t flags, int rule, bint 
         if status != OK and status != AGAIN:
             return status
     found[0] = pte.word >> PTE_SHIFT
-    if (page.pins if pin else page.gets) == 65535:
+    if page.refs >= 65535 and held(s, found[0], REF_PIN if pin else REF_GET) == 65535:
         return ERR_COUNT_LIMIT
     if not pin or s.pin_references:
         touch(s, found[0], faulted)
@@ -1501,12 +1793,8 @@ cdef void drop(Sim *s, uint32_t number) noexcept nogil:
         return
     if kind == REF_LOCK:
         s.pages[p].flags &= ~<uint32_t>PG_LOCKED
-    elif kind == REF_GET:
-        s.pages[p].gets -= 1
-        put_page(s, p, 1)
     else:
-        s.pages[p].pins -= 1
-        put_page(s, p, PIN_BIAS)
+        put_page(s, p, 1 if kind == REF_GET else PIN_BIAS)
 
 cdef void pinwrite(Sim *s, uint32_t p) noexcept nogil:
     cdef page_t *page = s.pages + p
@@ -1565,6 +1853,17 @@ cdef void merge(Sim *s, uint32_t pid, uint32_t v, uint32_t other) noexcept nogil
 cdef inline bint ranged(uint32_t op) noexcept nogil:
     return op == DISCARD or op == PROTECT or op == PAGEOUT or op == PREFETCH
 
+cdef inline int check_access(Sim *s, event_t *e) noexcept nogil:
+    if e.pid >= s.processes:
+        return ERR_BAD_PID
+    if e.page >= s.space:
+        return ERR_BAD_PAGE
+    if not s.procs[e.pid].flags & PROC_ALIVE:
+        return ERR_DEAD_PID
+    if not s.memory and s.live + 64 >= s.page_cap:
+        return WANT_PAGES
+    return WANT_LEAVES if s.nleaf_free == 0 else OK
+
 cdef int check(Sim *s, event_t *e) noexcept nogil:
     """What can be wrong with an event, before anything of it is done; and the room that it may need."""
     cdef uint32_t op = e.op, allowed = 0
@@ -1574,12 +1873,8 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
     cdef bint takes = op == GET or op == PIN or op == LOCK
     cdef bint holds_ref = op == PUT or op == UNPIN or op == UNLOCK or op == PINREAD or op == PINWRITE
     cdef uint32_t kind
-    if op <= WRITE and not e.flags:  # pid and page were checked for the whole batch
-        if not s.procs[e.pid].flags & PROC_ALIVE:
-            return ERR_DEAD_PID
-        if not s.memory and s.live + 64 >= s.page_cap:
-            return WANT_PAGES
-        return WANT_LEAVES if s.nleaf_free == 0 else OK
+    if op <= WRITE and not e.flags:
+        return check_access(s, e)
     if op >= NR_OPS:
         return ERR_BAD_OP
     if e.pid >= s.processes:
@@ -1631,6 +1926,19 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
         return WANT_LEAVES
     return OK
 
+cdef inline int protected_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
+    """``access`` for what most faults are."""
+    cdef bint faulted = True
+    cdef int status
+    s.cpu = s.procs[pid].cpu
+    s.left = 0
+    s.c[<int>C_FAULTS] += 1
+    s.outcome |= FAULT
+    status = write_fault(s, pid, v, pte, True, False)
+    if status == AGAIN:  # making room for the copy changed the pte
+        status = access_again(s, pid, v, True, True, False, &faulted)
+    return status
+
 cdef int do_event(Sim *s, event_t *e) noexcept nogil:
     cdef uint32_t op = e.op, pid = e.pid, v = e.page, p = 0, i
     cdef uint64_t n = e.arg if e.arg else 1
@@ -1681,7 +1989,6 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
             return status
         set_ref(s, e.arg, REF_GET, pid, v, e.flags, p)
         if p:
-            s.pages[p].gets += 1
             s.pages[p].refs += 1
     elif op == PIN:
         s.unmovable = (e.flags & EV_LONGTERM) != 0
@@ -1693,7 +2000,6 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
         s.live_pins += 1
         if p:
             s.procs[pid].flags |= PROC_HAS_PINNED
-            s.pages[p].pins += 1
             s.pages[p].refs += PIN_BIAS
     elif op == PUT or op == UNPIN or op == UNLOCK:
         drop(s, e.arg)
@@ -1716,9 +2022,11 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
         s.procs[pid].cpu = <uint16_t>e.arg
     elif op == FILLSWAP:
         s.filled += e.arg
+        slots_changed(s)
         drain(s, s.cpu)
     elif op == FREESWAP:
         s.filled = 0
+        slots_changed(s)
     return OK
 
 cdef void specials(Sim *s) noexcept nogil:
@@ -1732,13 +2040,16 @@ cdef void specials(Sim *s) noexcept nogil:
     if s.wb_len and s.wb_due[s.wb_head] < s.special:
         s.special = s.wb_due[s.wb_head]
 
+cdef inline bint is_access(Sim *s, event_t *e) noexcept nogil:
+    return e.op <= WRITE and e.pid < s.processes and e.page < s.space
+
 cdef inline void ahead_pte(Sim *s, event_t *e) noexcept nogil:
-    if e.op <= WRITE:
+    if is_access(s, e):
         COWFAST_PREFETCH(pte_at(s, e.pid, e.page))
 
 cdef inline void ahead_page(Sim *s, event_t *e) noexcept nogil:
     cdef uint32_t word
-    if e.op <= WRITE:
+    if is_access(s, e):
         word = pte_at(s, e.pid, e.page).word
         if word & PTE_WRITE:  # a hit, most likely: the page record is not needed
             return
@@ -1749,61 +2060,80 @@ cdef inline void ahead_page(Sim *s, event_t *e) noexcept nogil:
 
 cdef inline int64_t loop(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status,
                          bint prefetched) noexcept nogil:
-    """Events from start on; the number of the first that is not done."""
+    """Events from start to n; the number of the first that is not done."""
+    cdef uint32_t *dirs = s.dirs
+    cdef pte_t *ptes = s.ptes
+    cdef size_t ndir = s.ndir
+    cdef uint32_t processes = s.processes, last = <uint32_t>(s.space - 1)
+    cdef uint64_t time = s.time, special = s.special
+    cdef bint plain = s.contents == NULL and outcomes == NULL
+    cdef uint64_t hits[2]
     cdef int64_t i
     cdef event_t *e
-    cdef pte_t *pte
-    cdef uint32_t word
-    cdef bint hit
+    cdef pte_t *pte = NULL
+    cdef uint32_t word = 0, op
+    # which of the 64 values of the low bits are a hit: no branch on read or write, which nobody can predict
+    hits[<int>READ] = HIT_READ
+    hits[<int>WRITE] = HIT_WRITE
     for i in range(start, n):
         e = events + i
         if prefetched and i + FAR < n:
             ahead_pte(s, e + FAR)
             ahead_page(s, e + NEAR)
-        if e.op <= WRITE and not e.flags:
-            pte = pte_at(s, e.pid, e.page)
+        op = e.op | <uint32_t>e.flags << 8
+        if op <= WRITE and e.pid < processes and e.page <= last:
+            pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
             word = pte.word
-            # one test for both: what a write needs (present, writable, stored to), or what a read needs (zero or present)
-            hit = ((word & (PTE_KIND | PTE_WRITE | PTE_BLANK)) == (PTE_PRESENT | PTE_WRITE)) if e.op else ((word + 1) & 2) != 0
-            if hit:
-                if s.time >= s.special:
+            if hits[op] >> (word & 63) & 1:
+                pte.word = word | PTE_YOUNG | op << 3
+                if time >= special:
+                    s.time = time
                     specials(s)
-                pte.word = word | PTE_YOUNG | (<uint32_t>e.op << 3)
-                s.time += 1
+                    special = s.special
+                time += 1
+                if plain:
+                    continue
+                if outcomes != NULL:
+                    outcomes[i] = 0
                 if s.contents != NULL:
-                    if e.op:
-                        s.contents[word >> PTE_SHIFT].first = s.contents[word >> PTE_SHIFT].last = <uint32_t>s.time
+                    if op:
+                        s.contents[word >> PTE_SHIFT].first = s.contents[word >> PTE_SHIFT].last = <uint32_t>time
                     if values != NULL:
                         values[i].first = values[i].last = 0
                         if kind_of(word) == PTE_PRESENT:
                             values[i] = s.contents[word >> PTE_SHIFT]
-                if outcomes != NULL:
-                    outcomes[i] = 0
                 continue
+        s.time = time
         s.outcome = 0
         s.freed_slot = False
         s.value.first = s.value.last = 0
-        status[0] = check(s, e)
+        status[0] = check_access(s, e) if op <= WRITE else check(s, e)
         if status[0]:  # refused: not even what is due happens
             return i
-        if s.time >= s.special:
+        if time >= special:
             specials(s)
-        status[0] = do_event(s, e)
+        if op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT:
+            status[0] = protected_write(s, e.pid, e.page, pte)
+            if s.contents != NULL:
+                s.value = s.contents[pte_at(s, e.pid, e.page).word >> PTE_SHIFT]
+        else:
+            status[0] = do_event(s, e)
+        special = s.special
         if status[0]:
             return i
-        s.time += 1
+        time += 1
         if outcomes != NULL:
             outcomes[i] = s.outcome
         if values != NULL:
             values[i] = s.value
+    s.time = time
     return n
 
-cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *o, content_t *v, int *status) noexcept nogil:
-    return loop(s, events, start, n, o, v, status, False)
+cdef int64_t run_plain(Sim *s, event_t *e, int64_t i, int64_t n, uint32_t *o, content_t *v, int *status) noexcept nogil:
+    return loop(s, e, i, n, o, v, status, False)
 
-cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *o, content_t *v, int *status) noexcept nogil:
-    return loop(s, events, start, n, o, v, status, True)
-
+cdef int64_t run_prefetched(Sim *s, event_t *e, int64_t i, int64_t n, uint32_t *o, content_t *v, int *status) noexcept nogil:
+    return loop(s, e, i, n, o, v, status, True)
 
 # ------------------------------------------------------------------ Python's side
 
@@ -1821,8 +2151,6 @@ PROFILE = COWFAST_PROFILE.decode()
 _GUP = ("plain", "write fault", "unshare if mapped twice", "unshare if not exclusive")
 _FORK = ("never", "maybe pinned", "exclusive and maybe pinned")
 _PROTECT = ("never", "exclusive and dirty", "exclusive")
-_PAGED = np.zeros(256, bool)
-_PAGED[[layout.Op.READ, layout.Op.WRITE]] = True
 _PREFETCH_ABOVE = 2 << 20  # bytes of tables from which on software prefetch pays (docs/performance.md)
 _MOST = (1 << 26) - 1
 
@@ -1861,6 +2189,7 @@ cdef class Engine:
         s.get_read, s.pin_read = _GUP.index(sw.get_read), _GUP.index(sw.pin_read)
         s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
         s.next_page = s.next_slot = 1
+        slots_changed(s)
         cap = machine.memory + 2 if machine.memory else 4096
         self.arrays = {
             "dirs": np.zeros(s.ndir * machine.processes, np.uint32),
@@ -1872,6 +2201,8 @@ cdef class Engine:
             "counters": np.zeros(layout.Counter.NR_COUNTERS, np.uint64),
             "write_fault": np.array(policy.write_fault_checks),
             "swap_in": np.array(policy.swap_in_checks),
+            "verdict": np.zeros(1 << VERDICT_BITS, np.uint8),
+            "entry": np.zeros(1 << ENTRY_BITS, np.uint8),
         }
         if contents:
             self.arrays["slot_contents"] = np.zeros(s.total_slots + 1, layout.CONTENT)
@@ -1881,6 +2212,11 @@ cdef class Engine:
         self.arrays["ptes"] = np.zeros(LEAF, layout.PTE)
         self.arrays["leaf_free"] = np.zeros(0, np.uint32)
         self.grow_leaves(max(64, min(machine.processes * s.ndir, 1024)))
+        for at in range(1 << VERDICT_BITS):
+            s.verdict[at] = verdict_of(&self.s, at)
+        behind = 1 + max((i for i, op in enumerate(policy.swap_in_checks["op"]) if op == CHECK_FREE_ENTRY), default=-1)
+        for at in range(1 << ENTRY_BITS):
+            s.entry[at] = entry_of(&self.s, s.swap_in + <int>behind, at)
 
     cdef void point(self):
         """The struct's pointers follow the arrays."""
@@ -1894,11 +2230,12 @@ cdef class Engine:
         s.batch_len = <uint32_t *><size_t>a["batch_len"].ctypes.data
         s.c = <uint64_t *><size_t>a["counters"].ctypes.data
         s.write_fault = <check_t *><size_t>a["write_fault"].ctypes.data
+        s.verdict = <uint8_t *><size_t>a["verdict"].ctypes.data
+        s.entry = <uint8_t *><size_t>a["entry"].ctypes.data
         s.swap_in = <check_t *><size_t>a["swap_in"].ctypes.data
         s.pages = <page_t *><size_t>a["pages"].ctypes.data
-        s.lnext = <uint32_t *><size_t>a["lnext"].ctypes.data
-        s.lprev = <uint32_t *><size_t>a["lprev"].ctypes.data
-        s.kept = <uint32_t *><size_t>a["kept"].ctypes.data
+        s.ring[INACTIVE] = <uint32_t *><size_t>a["ring"].ctypes.data
+        s.ring[ACTIVE] = s.ring[INACTIVE] + s.ring_cap
         s.wb_page = <uint32_t *><size_t>a["wb_page"].ctypes.data
         s.wb_due = <uint64_t *><size_t>a["wb_due"].ctypes.data
         s.contents = <content_t *><size_t>a["contents"].ctypes.data if "contents" in a else NULL
@@ -1910,19 +2247,27 @@ cdef class Engine:
     def grow_pages(self, cap, contents=None):
         """Room for *cap* page records; what is there stays."""
         a = self.arrays
-        kinds = {"pages": layout.PAGE, "lnext": np.uint32, "lprev": np.uint32, "kept": np.uint32, "wb_page": np.uint32, "wb_due": np.uint64}
+        kinds = {"pages": layout.PAGE}
         if contents or (contents is None and "contents" in a):
             kinds["contents"] = layout.CONTENT
-        queue = [(int(a["wb_page"][(self.s.wb_head + i) % self.s.wb_cap]), int(a["wb_due"][(self.s.wb_head + i) % self.s.wb_cap]))
-                 for i in range(self.s.wb_len)]
         for name, dtype in kinds.items():
             fresh = np.zeros(cap, dtype)
             if name in a:
                 fresh[: len(a[name])] = a[name]
             a[name] = fresh
+        queue = self.writeback()
+        self.s.wb_head, self.s.page_cap = 0, cap
+        self.s.wb_cap = cap if self.s.latency else 1  # without latency nothing waits
+        a["wb_page"], a["wb_due"] = np.zeros(self.s.wb_cap, np.uint32), np.zeros(self.s.wb_cap, np.uint64)
         for i, (page, due) in enumerate(queue):
             a["wb_page"][i], a["wb_due"][i] = page, due
-        self.s.wb_head, self.s.wb_cap, self.s.page_cap = 0, cap, cap
+        ring = np.zeros((2, cap + cap // 2 + 64), np.uint32)
+        for which in (INACTIVE, ACTIVE):
+            listed = self.walk(which)[::-1]
+            ring[which, : len(listed)] = listed
+            a["pages"]["lru"][listed] = np.arange(len(listed))
+            self.s.tail[which], self.s.head[which], self.s.span[which] = 0, len(listed), len(listed)
+        a["ring"], self.s.ring_cap = ring, ring.shape[1]
         self.point()
 
     def grow_leaves(self, n):
@@ -1946,7 +2291,7 @@ cdef class Engine:
         EventError
             an event that cannot be done; those before it are done, nothing of it is
         """
-        cdef int64_t n, i = 0, valid
+        cdef int64_t n, i = 0
         cdef int status = 0
         cdef event_t *e
         cdef uint32_t *o = NULL
@@ -1965,22 +2310,19 @@ cdef class Engine:
             if values.dtype != layout.CONTENT or len(values) < n or not values.flags.c_contiguous or not values.flags.writeable:
                 raise ValueError("values must be a writable contiguous CONTENT array, one per event")
             v = <content_t *><size_t>values.ctypes.data
-        # pids and pages of accesses are checked here once, so that the loop and its prefetch need not
-        bad = (events["pid"] >= s.processes) | ((events["page"] >= s.space) & _PAGED[events["op"]])
-        valid = int(bad.argmax()) if bad.any() else n
         e = <event_t *><size_t>events.ctypes.data
-        far = (len(self.arrays["ptes"]) * 8 + s.live * 28) > _PREFETCH_ABOVE
+        far = (len(self.arrays["ptes"]) * 8 + s.live * 24) > _PREFETCH_ABOVE
         self.busy = True
         try:
-            while i < valid:
+            while i < n:
                 before = i
                 with nogil:
                     if far:
-                        i = run_prefetched(s, e, i, valid, o, v, &status)
+                        i = run_prefetched(s, e, i, n, o, v, &status)
                     else:
-                        i = run_plain(s, e, i, valid, o, v, &status)
+                        i = run_plain(s, e, i, n, o, v, &status)
                 s.c[<int>C_EVENTS] += i - before
-                if i == valid:
+                if i == n:
                     break
                 if status == WANT_PAGES:
                     cap = min(max(s.page_cap * 2, s.live + s.live_pins + s.procs[e[i].pid].swapped + 256), _MOST)
@@ -1992,12 +2334,6 @@ cdef class Engine:
                     self.grow_leaves(max(len(self.arrays["ptes"]) // LEAF, s.procs[e[i].pid].leaves, 64))
                 if status < 0:
                     raise_status(status, i, format_event(events[i]))
-            if valid < n:
-                if e[valid].op <= WRITE and not e[valid].flags:
-                    status = ERR_BAD_PID if e[valid].pid >= s.processes else ERR_BAD_PAGE
-                else:
-                    status = check(s, e + valid)
-                raise_status(status, valid, format_event(events[valid]))
         finally:
             self.busy = False
         if s.flush_events and s.time >= s.special and s.time % s.flush_events == 0:
@@ -2065,12 +2401,11 @@ cdef class Engine:
 
     def walk(self, which):
         """Page numbers of an LRU list, head first."""
-        cdef uint32_t p = self.s.head[which]
-        found = []
-        while p and len(found) <= self.s.length[which]:
-            found.append(p)
-            p = self.s.lnext[p]
-        return found
+        if "ring" not in self.arrays:
+            return []
+        places = (self.s.tail[which] + np.arange(self.s.span[which])) % self.s.ring_cap
+        entries = self.arrays["ring"][which][places]
+        return entries[entries != 0][::-1].tolist()
 
     def free_list(self, unmovable):
         """Free page numbers, the next one to be taken last."""
@@ -2081,11 +2416,23 @@ cdef class Engine:
             p = self.s.pages[p].lru
         return found[::-1]
 
+    def writeback(self):
+        """Pages on their way to the device, with the time when they arrive, in order of submission."""
+        a, s = self.arrays, self.s
+        places = [(s.wb_head + i) % s.wb_cap for i in range(s.wb_len)]
+        return [(int(a["wb_page"][i]), int(a["wb_due"][i])) for i in places]
+
+    def held(self, kind):
+        """Live references of a kind (``RefKind``) of each page, by page number."""
+        refs = self.arrays["refs"]
+        return np.bincount(refs["page"][(refs["kind"] == kind) & (refs["page"] > 0)], minlength=self.s.next_page)
+
     def state(self):
         """The whole state as plain data (docs/model.md section 10)."""
         a = self.arrays
         pages = a["pages"]
         live = [int(p) for p in np.flatnonzero(pages["refs"][: self.s.next_page])]
+        gets, pins = self.held(REF_GET), self.held(REF_PIN)
         ptes = {}
         for pid in range(self.s.processes):
             row = a["dirs"][pid * self.s.ndir : (pid + 1) * self.s.ndir]
@@ -2095,7 +2442,7 @@ cdef class Engine:
                     ptes[pid, int(d) * LEAF + int(i)] = int(words[i])
         used = [int(n) for n in np.flatnonzero(a["slots"]["flags"][: self.s.next_slot])]
         return {
-            "pages": {p: tuple(int(pages[p][f]) for f in ("refs", "vpage", "slot", "flags", "maps", "gets", "pins")) for p in live},
+            "pages": {p: (*(int(pages[p][f]) for f in ("refs", "vpage", "slot", "flags", "maps")), int(gets[p]), int(pins[p])) for p in live},
             "ptes": ptes,
             "slots": {n: (self.slot_kind(n), *(int(a["slots"][n][f]) for f in ("page", "swap_count", "flags"))) for n in used},
             "procs": {int(p): tuple(int(a["procs"][p][f]) for f in ("flags", "ra_last", "ra_window", "ra_hits", "cpu", "parent"))
@@ -2106,8 +2453,7 @@ cdef class Engine:
             "active": self.walk(ACTIVE),
             "batches": [[int(self.s.batch[cpu * self.s.batch_size + i]) for i in range(self.s.batch_len[cpu])] for cpu in range(self.s.cpus)],
             "free": (self.free_list(False), self.free_list(True)),
-            "writeback": [(int(a["wb_page"][(self.s.wb_head + i) % self.s.wb_cap]), int(a["wb_due"][(self.s.wb_head + i) % self.s.wb_cap]))
-                          for i in range(self.s.wb_len)],
+            "writeback": self.writeback(),
             "counters": self.counters.to_dict(),
             "contents": {p: (int(a["contents"][p]["first"]), int(a["contents"][p]["last"])) for p in live} if "contents" in a else {},
         }
@@ -2123,9 +2469,7 @@ cdef class Engine:
         entries = np.bincount(numbers[kinds == PTE_SWAP], minlength=s.next_slot)
         batched = np.bincount(np.array([p for cpu in range(s.cpus) for p in a["batch"][cpu * s.batch_size : cpu * s.batch_size + a["batch_len"][cpu]]], np.int64), minlength=len(pages))
         listed = np.bincount(np.array(self.walk(INACTIVE) + self.walk(ACTIVE), np.int64), minlength=len(pages))
-        gets = np.bincount(a["refs"]["page"][a["refs"]["kind"] == REF_GET], minlength=len(pages))
-        pins = np.bincount(a["refs"]["page"][a["refs"]["kind"] == REF_PIN], minlength=len(pages))
-        gets[0] = pins[0] = 0
+        gets, pins = self.held(REF_GET), self.held(REF_PIN)
         live = pages["refs"] > 0
         isolated = (pages["flags"] & PG_ISOLATED) != 0
         wanted = maps + (live & (pages["slot"] != 0)) + batched + gets + 1024 * pins
@@ -2138,7 +2482,6 @@ cdef class Engine:
         demand(~live | (pages["maps"] == maps), "maps of a page are not the ptes that name it")
         demand(~live | (((pages["flags"] & PG_LRU) != 0) == (listed == 1)), "a page's LRU flag and the lists")
         demand(~live | (((pages["flags"] & PG_BATCH) != 0) == (batched == 1)), "a page's batch flag and the batches")
-        demand(~live | (pages["gets"] == gets) & (pages["pins"] == pins), "gets or pins of a page")
         demand(~(live & isolated), "a page is isolated between events")
         excl = (pages["flags"] & PG_EXCL) != 0
         demand(~(live & excl) | ((maps <= 1) & ((pages["flags"] & PG_KSM) == 0)), "an exclusive page is shared")

@@ -97,15 +97,15 @@ cpdef enum PteBit:  # low 6 bits of pte_t.word; the upper 26 are a page or slot 
 
 
 cpdef enum PageFlag:
-    PG_DIRTY = 1
-    PG_EXCL = 2         # PG_anon_exclusive
-    PG_LRU = 4          # on the active or inactive list
-    PG_ACTIVE = 8
-    PG_REFERENCED = 16
-    PG_BATCH = 32       # in some CPU's LRU batch (holds one reference)
-    PG_LOCKED = 64      # somebody else holds the page lock
-    PG_KSM = 128
-    PG_WRITEBACK = 256
+    PG_EXCL = 1         # PG_anon_exclusive; the five on top are what write faults ask (verdict table)
+    PG_LRU = 2          # on the active or inactive list
+    PG_KSM = 4
+    PG_LOCKED = 8       # somebody else holds the page lock
+    PG_WRITEBACK = 16
+    PG_DIRTY = 32
+    PG_ACTIVE = 64
+    PG_REFERENCED = 128
+    PG_BATCH = 256      # in some CPU's LRU batch (holds one reference)
     PG_RECLAIM = 512    # rotate to the tail of the inactive list when writeback ends
     PG_READAHEAD = 1024
     PG_WORKINGSET = 2048
@@ -233,16 +233,14 @@ cdef packed struct pte_t:  # 8 bytes
     uint16_t next     # ring of the processes that map the same page at this address;
     uint16_t prev     # meaningful while present, a process alone points at itself
 
-cdef packed struct page_t:  # 28 bytes
-    uint32_t refs     # 65,535 maps + pins x 1024 + gets: checked against 2^31 before adding
+cdef packed struct page_t:  # 24 bytes: eight pages in three cache lines
+    uint32_t refs     # 65,535 maps + 65,535 pins x 1024 + 65,535 gets + 3 < 2^27
     uint32_t vpage    # virtual page number, the same in every process that maps it
     uint32_t slot     # 0: not in the swap cache
     uint32_t lru      # place in its LRU ring; next free page number while free
     uint32_t flags    # PageFlag
     uint16_t maps     # at most one pte a process
     uint16_t owner    # some process that maps it (head of the ring of ptes)
-    uint16_t gets     # live GET references
-    uint16_t pins     # live PIN references
 
 cdef packed struct slot_t:  # 8 bytes
     uint32_t page     # cached page, or shadow, or next free slot

@@ -173,15 +173,15 @@ class Outcome(IntEnum):
     CAUSE_SHIFT = 28
 
 class PageFlag(IntEnum):
-    PG_DIRTY = 1
-    PG_EXCL = 2
-    PG_LRU = 4
-    PG_ACTIVE = 8
-    PG_REFERENCED = 16
-    PG_BATCH = 32
-    PG_LOCKED = 64
-    PG_KSM = 128
-    PG_WRITEBACK = 256
+    PG_EXCL = 1
+    PG_LRU = 2
+    PG_KSM = 4
+    PG_LOCKED = 8
+    PG_WRITEBACK = 16
+    PG_DIRTY = 32
+    PG_ACTIVE = 64
+    PG_REFERENCED = 128
+    PG_BATCH = 256
     PG_RECLAIM = 512
     PG_READAHEAD = 1024
     PG_WORKINGSET = 2048
