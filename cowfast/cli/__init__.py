@@ -29,6 +29,7 @@ COMMANDS = {
     "policies": ("cowfast.cli.policies:policies", "The reuse policies: list, show, diff."),
     "workloads": ("cowfast.cli.workloads:workloads", "The built-in workloads and their parameters."),
     "counters": ("cowfast.cli.counters:counters", "What is counted, in which unit."),
+    "bench": ("cowfast.cli.bench:bench", "Rates of this machine beside yardsticks."),
     "doctor": ("cowfast.cli.doctor:doctor", "What this installation is and can."),
 }
 
