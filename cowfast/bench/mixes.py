@@ -35,10 +35,10 @@ _COW_OPS[[Op.READ, Op.WRITE, Op.PAGEOUT, Op.FORK]] = (0, 1, 2, 3)
 _BYTES = 3 * 64
 
 
-def mix(processes: int, pages: int) -> Workload:
-    """Return the mix of events, without end for all that matters."""
+def mix(processes: int, pages: int, **others: float) -> Workload:
+    """Return the mix of events, without end for all that matters; ``others`` are parameters that differ."""
     parameters: dict[str, Any] = dict.fromkeys(("get", "look", "pin", "lock", "merge", "references"), 0)
-    parameters |= {"read": 0.475, "write": 0.475, "pageout": 0.05, "fork_weight": 0.4}
+    parameters |= {"read": 0.475, "write": 0.475, "pageout": 0.05, "fork_weight": 0.4} | others
     return workload("random-mix", processes=processes, pages=pages, events=1 << 40, **parameters)
 
 
