@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The full mix against a bare loop that does a simpler version of the same job (``cow.c``)."""
+"""The full mix against a bare loop that does a simpler version of the same job (``cow.c``, or the project's own)."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
+from cowfast.bench._yardstick import Plain
 from cowfast.bench.rows import Figure, Figures, Measurement, NotMeasured, Promise, Setting
 from cowfast.bench.sources import function, load_library
 from cowfast.bench.timing import free_memory, in_turns
@@ -24,7 +25,7 @@ SCALES = ((16, 1024), (64, 4096), (64, 32_768), (64, 1_048_576))
 WHAT = (
     "random-mix of 47.5 % read, 47.5 % write, 5 % pageout (MADV_PAGEOUT of one page; in cow.c one page that CLOCK"
     " chooses), one exit and fork (one event of cow.c) every pages / 0.4 events, memory for 75 % of all ptes; both sides"
-    " get the same events; the slower of linux-5.16 and linux-6.18"
+    " get the same events; the slower of linux-5.16 and linux-6.18, the faster of the yardstick's prefetch on and off"
 )
 
 COW_EVENT = np.dtype([("op", "u1"), ("pid", "u4"), ("page", "u4")], align=True)
@@ -59,8 +60,26 @@ def for_cow(events: np.ndarray) -> np.ndarray:
     return out
 
 
+class Loop(Protocol):
+    """A yardstick with a state of its own."""
+
+    def events(self, events: np.ndarray) -> np.ndarray:
+        """Return events as this loop takes them."""
+
+    def run(self, events: np.ndarray) -> None:
+        """Process what :meth:`events` returned."""
+
+
+class Own(Plain):
+    """The project's own loop."""
+
+    def events(self, events: np.ndarray) -> np.ndarray:
+        """Return the events as they are."""
+        return events
+
+
 class Cow:
-    """A yardstick's state in its own library."""
+    """``cow.c``, in a library of its own."""
 
     def __init__(self, setting: Setting, processes: int, pages: int, prefetch: int) -> None:
         library = load_library(setting, "cow.c", "-DLIBRARY", f"-DPF={prefetch}", to=f"cow{prefetch}.so")
@@ -69,9 +88,25 @@ class Cow:
         self._run = function(library, "sim_run", None, pointer, pointer, ctypes.c_size_t)
         self._state = new(processes, pages, 2, 1)  # its default policy (exclusive pages), on huge pages
 
+    def events(self, events: np.ndarray) -> np.ndarray:
+        """Return them as dtype ``COW_EVENT``."""
+        return for_cow(events)
+
     def run(self, events: np.ndarray) -> None:
         """Process events of dtype ``COW_EVENT``."""
         self._run(self._state, events.ctypes.data, len(events))
+
+
+def yardsticks(setting: Setting, processes: int, pages: int) -> dict[str, Loop]:
+    """Return the loops to measure against, without and with prefetch, after the family of processes has been forked."""
+    if setting.sources is not None:
+        return {f"cow.c, prefetch {ahead}": Cow(setting, processes, pages, ahead) for ahead in (0, 32)}
+    loops: dict[str, Loop] = {}
+    _, before = segments(mix(processes, pages), 1)
+    for ahead in (False, True):
+        loops[f"plain loop{', prefetch' if ahead else ''}"] = own = Own(processes, pages, ahead)
+        own.run(before)
+    return loops
 
 
 def segments(source: Workload, size: int) -> tuple[Iterator[np.ndarray], np.ndarray]:
@@ -97,7 +132,7 @@ def measure(setting: Setting, processes: int, pages: int) -> Figures:
     if (free := free_memory()) < ptes * _BYTES:
         raise NotMeasured(f"needs {ptes * _BYTES / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free")
     size = 1 << 20 if setting.quick else 1 << 22 if ptes > 1 << 24 else 1 << 21
-    cows = {f"cow, prefetch {ahead}": Cow(setting, processes, pages, ahead) for ahead in (0, 32)}
+    cows = yardsticks(setting, processes, pages)
     least = dict.fromkeys([*cows, *POLICIES], float("inf"))
     shares = {}
     for policy in POLICIES:
@@ -109,9 +144,8 @@ def measure(setting: Setting, processes: int, pages: int) -> Figures:
             events = next(stream)
             sim.run(events)
             if fresh:
-                theirs = for_cow(events)
                 for cow in cows.values():
-                    cow.run(theirs)
+                    cow.run(cow.events(events))
         was = sim.counters.to_dict()
         for name, value in _in_turns(setting.rounds, cows, policy, sim, stream).items():
             least[name] = min(least[name], value)
@@ -131,17 +165,17 @@ def measure(setting: Setting, processes: int, pages: int) -> Figures:
 
 
 def _in_turns(
-    rounds: int, cows: dict[str, Cow], policy: str, sim: Simulator, stream: Iterator[np.ndarray]
+    rounds: int, yardsticks: Mapping[str, Loop], policy: str, sim: Simulator, stream: Iterator[np.ndarray]
 ) -> dict[str, float]:
-    works: dict[str, Callable[[tuple[np.ndarray, np.ndarray]], object]] = {
-        name: lambda both, cow=cow: cow.run(both[1])  # type: ignore[misc]
-        for name, cow in cows.items()
-    }
-    works[policy] = lambda both: sim.run(both[0])
+    def theirs(name: str) -> Callable[[Mapping[str, np.ndarray]], None]:
+        return lambda events: yardsticks[name].run(events[name])
 
-    def prepare() -> tuple[np.ndarray, np.ndarray]:
+    works: dict[str, Callable[[Mapping[str, np.ndarray]], object]] = {name: theirs(name) for name in yardsticks}
+    works[policy] = lambda events: sim.run(events[policy])
+
+    def prepare() -> dict[str, np.ndarray]:
         events = next(stream)
-        return events, for_cow(events)
+        return {policy: events} | {name: loop.events(events) for name, loop in yardsticks.items()}
 
     return in_turns(rounds, works, prepare)
 
@@ -156,6 +190,7 @@ def _at(processes: int, pages: int) -> Measurement:
         lambda setting: measure(setting, processes, pages),
         WHAT,
         needs=("cow.c",),
+        own=True,
         long=processes * pages > 1 << 24,
     )
 
