@@ -24,7 +24,7 @@ SCALES = ((16, 1024), (64, 4096), (64, 32_768), (64, 1_048_576))
 
 WHAT = (
     "random-mix of 47.5 % read, 47.5 % write, 5 % pageout (MADV_PAGEOUT of one page; in cow.c one page that CLOCK"
-    " chooses), one exit and fork (one event of cow.c) every pages / 0.4 events, memory for 75 % of all ptes; both sides"
+    " chooses, in the plain loop one that nobody shares), one exit and fork (one event of cow.c) every pages / 0.4 events, memory for 75 % of all ptes; both sides"
     " get the same events; the slower of linux-5.16 and linux-6.18, the faster of the yardstick's prefetch on and off"
 )
 
@@ -36,11 +36,11 @@ _COW_OPS[[Op.READ, Op.WRITE, Op.PAGEOUT, Op.FORK]] = (0, 1, 2, 3)
 _BYTES = 3 * 64
 
 
-def mix(processes: int, pages: int, **others: float) -> Workload:
+def mix(processes: int, pages: int, *, events: int = 1 << 40, **others: float) -> Workload:
     """Return the mix of events, without end for all that matters; ``others`` are parameters that differ."""
     parameters: dict[str, Any] = dict.fromkeys(("get", "look", "pin", "lock", "merge", "references"), 0)
     parameters |= {"read": 0.475, "write": 0.475, "pageout": 0.05, "fork_weight": 0.4} | others
-    return workload("random-mix", processes=processes, pages=pages, events=1 << 40, **parameters)
+    return workload("random-mix", processes=processes, pages=pages, events=events, **parameters)
 
 
 def simulator(policy: str, source: Workload, **machine: int) -> Simulator:
@@ -186,7 +186,7 @@ def _shares(counts: dict[str, int]) -> str:
 
 def _at(processes: int, pages: int) -> Measurement:
     return Measurement(
-        [Promise(f"mix-{processes}x{pages}", "M events/s", 0.8)],
+        [Promise(f"mix-{processes}x{pages}", "M events/s", 0.8, own_goal=0.7)],
         lambda setting: measure(setting, processes, pages),
         WHAT,
         needs=("cow.c",),

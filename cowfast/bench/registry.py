@@ -6,11 +6,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from cowfast.bench import mixes
+from cowfast.bench import caches, choices, forks, hits, kernel, mixes, tables
 from cowfast.bench.rows import Measurement
 from cowfast.errors import SpecError
 
-MEASUREMENTS: tuple[Measurement, ...] = (*mixes.MEASUREMENTS,)
+MEASUREMENTS: tuple[Measurement, ...] = (
+    *mixes.MEASUREMENTS,
+    *hits.MEASUREMENTS,
+    *choices.MEASUREMENTS,
+    *forks.MEASUREMENTS,
+    *tables.MEASUREMENTS,
+    *kernel.MEASUREMENTS,
+    *caches.MEASUREMENTS,
+)
 
 
 def row_names() -> list[str]:

@@ -58,7 +58,7 @@ def bench(
             for promise in measurement.promises:
                 if promise.name in names:
                     figure = figures[promise.name]
-                    found.rows.append(promise.row(figure))
+                    found.rows.append(promise.row(figure, sources is None))
                     found.notes[promise.name] = (
                         f"{measurement.what}; {figure.note}" if figure.note else measurement.what
                     )

@@ -42,6 +42,11 @@ def in_turns(
     return least
 
 
+def always(work: Callable[..., Any], *arguments: Any) -> Callable[[Any], Any]:
+    """Return a work for :func:`in_turns` that is the same in every round, whatever was prepared."""
+    return lambda _: work(*arguments)
+
+
 def free_memory() -> int:
     """Return the bytes that may be used without harm to others (a large number where the system does not say)."""
     try:
