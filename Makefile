@@ -52,6 +52,7 @@ lint: $(VENV)/ready-dev
 
 bench: $(VENV)/ready-test
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+	$(BIN)/cowfast bench --quick
 
 docs: $(VENV)/ready-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -76,16 +76,17 @@ def copy_table(entry_t[::1] child, entry_t[::1] parent, record_t[::1] records, P
 
 cdef void copy_entries(entry_t *child, entry_t *parent, record_t *records, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef record_t *record
+    cdef entry_t entry
     for i in range(n):
         if i + AHEAD < n:
             YARDSTICK_PREFETCH(records + parent[i + AHEAD].number)
-        if parent[i].flags & PRESENT:
-            record = records + parent[i].number
-            record.refs += 1
-            record.maps += 1
-            parent[i].flags &= ~<uint32_t>WRITABLE
-        child[i] = parent[i]
+        entry = parent[i]
+        if entry.flags & PRESENT:
+            records[entry.number].refs += 1
+            records[entry.number].maps += 1
+            entry.flags &= ~<uint32_t>WRITABLE
+            parent[i] = entry
+        child[i] = entry
 
 
 cdef class Plain:
@@ -209,18 +210,19 @@ cdef class Plain:
 
     cdef void fork(self, entry_t *parent, entry_t *child) noexcept nogil:
         cdef uint32_t i
-        cdef record_t *record
+        cdef entry_t entry
         for i in range(self.pages):
             if i + AHEAD < self.pages:
                 YARDSTICK_PREFETCH(&self.records[parent[i + AHEAD].number])
-            if parent[i].flags & PRESENT:
-                record = &self.records[parent[i].number]
-                record.refs += 1
-                record.maps += 1
-                parent[i].flags &= ~<uint32_t>WRITABLE
-            elif parent[i].flags & SWAPPED:
-                self.slots[parent[i].number] += 1
-            child[i] = parent[i]
+            entry = parent[i]
+            if entry.flags & PRESENT:
+                self.records[entry.number].refs += 1
+                self.records[entry.number].maps += 1
+                entry.flags &= ~<uint32_t>WRITABLE
+                parent[i] = entry
+            elif entry.flags & SWAPPED:
+                self.slots[entry.number] += 1
+            child[i] = entry
 
     cdef void exit(self, entry_t *entry) noexcept nogil:
         cdef uint32_t i

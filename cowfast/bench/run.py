@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import multiprocessing
 import os
+import platform
+import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import NamedTuple
 
+from cowfast._version import __version__
 from cowfast.bench.registry import MEASUREMENTS, chosen
 from cowfast.bench.rows import Figures, Measurement, NotMeasured, Row, Setting
 from cowfast.bench.timing import pin
@@ -21,8 +25,9 @@ ROUNDS = 7
 
 
 class Bench(NamedTuple):
-    """What was measured: rows, how to read them (by name), and why the others are not there (by name)."""
+    """What was measured: where, rows, how to read them (by name), and why the others are not there (by name)."""
 
+    conditions: dict[str, str]
     rows: list[Row]
     notes: dict[str, str]
     missing: dict[str, str]
@@ -43,10 +48,12 @@ def bench(
     """
     if yardstick is not None and not Path(yardstick).is_dir():
         raise SpecError(f"yardstick: {yardstick} is not a folder")
-    wanted, found = chosen(rows), Bench([], {}, {})
+    wanted, compiler = chosen(rows), os.environ.get("CC", "cc")
+    where = conditions("" if yardstick is None else compiler) | {"rounds": str(rounds)}
+    found = Bench(where, [], {}, {})
     with tempfile.TemporaryDirectory(prefix="cowfast-bench-") as built:
         sources = None if yardstick is None else Path(yardstick).resolve()
-        setting = Setting(sources, Path(built), os.environ.get("CC", "cc"), rounds, quick)
+        setting = Setting(sources, Path(built), compiler, rounds, quick)
         for place, measurement in enumerate(wanted):
             names = [promise.name for promise in measurement.promises if not rows or promise.name in rows]
             progress(names[0], place, len(wanted))
@@ -64,6 +71,40 @@ def bench(
                     )
         progress("", len(wanted), len(wanted))
     return found
+
+
+def conditions(compiler: str = "") -> dict[str, str]:
+    """Return what decides rates beside the code: versions, the processor, and the compiler of the yardsticks."""
+    from cowfast.simulate.result import build_profile
+
+    found = {
+        "cowfast": __version__,
+        "engine": build_profile(),
+        "python": platform.python_version(),
+        "numpy": importlib.metadata.version("numpy"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+    }
+    return found | ({"compiler": version_of(compiler)} if compiler else {})
+
+
+def version_of(compiler: str) -> str:
+    """Return the first line that a compiler says of itself."""
+    try:
+        done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+        return done.stdout.splitlines()[0]
+    except (OSError, IndexError):
+        return "none"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
 
 
 def _alone(measurement: Measurement, setting: Setting) -> Figures:

@@ -66,7 +66,7 @@ def bench(
     for name, reason in found.missing.items():
         say(f"{name} is left out: {reason}")
     if format == "json":
-        print_json({"rows": found.rows, "notes": found.notes, "missing": found.missing})
+        print_json(found._asdict())
     else:
         print_table(_table(found, verbose), format)
     return 1 if check and any(row.ratio < row.goal for row in found.rows) else 0
