@@ -62,7 +62,7 @@ def test_mix(benchmark, scale, policy):
     again, before = mixes.segments(mixes.mix(*scale), 1 << 20)
     plain.run(before)
     plain.run(next(again))
-    beside(benchmark, sim.run, plain.run, partial(next, stream), events=1 << 20, goal=0.7)
+    beside(benchmark, sim.run, plain.run, partial(next, stream), events=1 << 20, goal=0.5)
 
 
 def test_hits(benchmark, tmp_path):
