@@ -75,7 +75,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 SWITCH_MEANINGS: dict[str, str] = {
-    "exclusive": "pages carry an exclusive flag and swap entries a marker (PG_anon_exclusive)",
+    "exclusive": "pages carry an exclusive flag, and swap entries a marker of it",
     "copy_leaves_swap_cache": "after a copy, an old page that nobody maps leaves the swap cache",
     "swap_bypass": "a synchronous swap device is read past the swap cache when the slot has one user",
     "get_read": "what a read-only get does to a write-protected page first",
@@ -93,10 +93,22 @@ SWITCH_MEANINGS: dict[str, str] = {
     "zero_pages_without_io": "pages of zeros are swapped without I/O",
     "pin_references": "pinning marks a page as referenced",
     "pageout_looks_at_references": "MADV_PAGEOUT still asks whether a page was referenced",
-    "stat_step": "reclaim sees its counters in steps of this size (0: see stat_flush)",
-    "stat_flush": "when reclaim sees its counters: 0 at once, 1 at the start of a pass, 2 when somebody reads them",
+    "stat_step": "steps in which reclaim sees its counters grow, because each CPU adds up its own first",
+    "stat_flush": "when reclaim sees what its counters have become",
     "shadow_before_age": "the eviction shadow is taken before the clock of evictions advances",
 }
+
+_VALUE_WORDS: dict[str, dict[int, str]] = {
+    "stat_step": {0: "none"},
+    "stat_flush": {0: "with the step", 1: "at the start of each pass", 2: "when somebody reads memory.stat"},
+}
+
+
+def setting(switch: str, value: bool | int | str) -> str:
+    """A switch's value in words: ``yes``, ``maybe pinned``, ``31``."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _VALUE_WORDS.get(switch, {}).get(value, str(value)) if isinstance(value, int) else value
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,8 @@ Examples
   cowfast policies diff linux-6.12 linux-7.2
   cowfast policies show linux-5.10+write_fault=linux-5.7
 """
+
+NOTE_COLUMN = 52  # a longer check pushes its note to the right
 
 
 @click.group(epilog=EPILOG, invoke_without_command=True)
@@ -83,7 +85,7 @@ def diff(before: str, after: str, format: str) -> None:
         records += [{"part": "switch", "change": name, "what": f"{a} -> {b}"} for name, (a, b) in switches.items()]
         print_table(records_table(records), "csv")
         return
-    _tell_changes(old, new, checks, switches)
+    _tell_changes(old, new, switches)
 
 
 def _lists(old: Policy, new: Policy) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
@@ -94,14 +96,20 @@ def _lists(old: Policy, new: Policy) -> list[tuple[str, tuple[str, ...], tuple[s
 
 
 def _changes(old: tuple[str, ...], new: tuple[str, ...]) -> list[str]:
+    return [f"{sign} {check}" for sign, check, _ in _edits(old, new)]
+
+
+def _edits(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, str, int]]:
+    """Sign, check, and its place in the list that has it (the new one, where both do)."""
     from difflib import SequenceMatcher
 
-    lines: list[str] = []
+    lines: list[tuple[str, str, int]] = []
     for kind, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
-            lines += [f"  {check}" for check in old[i:j]]
+            lines += [(" ", new[place], place) for place in range(k, m)]
         else:
-            lines += [f"- {check}" for check in old[i:j]] + [f"+ {check}" for check in new[k:m]]
+            lines += [("-", old[place], place) for place in range(i, j)]
+            lines += [("+", new[place], place) for place in range(k, m)]
     return lines
 
 
@@ -114,17 +122,22 @@ def _lines(policy: Policy) -> list[dict[str, object]]:
 
 
 def _tell(policy: Policy) -> None:
-    from cowfast.policy import SWITCH_MEANINGS
+    from cowfast.policy import SWITCH_MEANINGS, setting
+    from cowfast.policy_notes import policy_notes
 
+    notes = policy_notes(policy.name)
     click.secho(policy.name, bold=True)
     click.echo(f"{policy.summary}\n")
-    for title, checks, _ in _lists(policy, policy):
+    if notes.remark:
+        click.echo(f"{notes.remark}\n")
+    for (title, checks, _), said in zip(_lists(policy, policy), (notes.write_fault, notes.swap_in), strict=True):
         click.secho(f"{title}, in this order", bold=True)
-        for place, check in enumerate(checks, 1):
-            click.echo(f"  {place}. {check}")
+        width = min(NOTE_COLUMN, max(map(len, checks)))
+        for place, check in enumerate(checks):
+            click.echo(_noted(f"  {place + 1}. {check:<{width}}", said, place))
         click.echo()
     rows = [
-        {"switch": name, "setting": _word(value), "meaning": SWITCH_MEANINGS[name]}
+        {"switch": name, "setting": setting(name, value), "meaning": SWITCH_MEANINGS[name]}
         for name, value in policy.to_dict()["switches"].items()
     ]
     print_table(records_table(rows))
@@ -134,24 +147,60 @@ def _tell(policy: Policy) -> None:
             click.echo(f"  {source}")
 
 
-def _tell_changes(old: Policy, new: Policy, checks: dict[str, list[str]], switches: dict[str, list[object]]) -> None:
-    from cowfast.policy import SWITCH_MEANINGS
+def _tell_changes(old: Policy, new: Policy, switches: dict[str, list[Any]]) -> None:
+    from cowfast.policy import SWITCH_MEANINGS, setting
+    from cowfast.policy_notes import policy_notes
 
+    before, after = policy_notes(old.name), policy_notes(new.name)
     click.secho(f"{old.name} -> {new.name}", bold=True)
-    click.echo(f"- {old.summary}\n+ {new.summary}\n")
-    colors = {"-": "red", "+": "green", " ": None}
-    for title, lines in checks.items():
-        same = all(line[0] == " " for line in lines)
-        click.secho(title + (": the same" if same else ""), bold=True)
-        for line in [] if same else lines:
-            click.secho(f"  {line}", fg=colors[line[0]])
-        click.echo()
-    for name, (was, now) in switches.items():
-        click.secho(f"{name}: {_word(was)} -> {_word(now)}", bold=True)
-        click.echo(f"  {SWITCH_MEANINGS[name]}")
+    width = max(len(old.name), len(new.name))
+    for policy in (old, new):
+        click.echo(f"  {policy.name:<{width}}  {policy.summary}")
+    if after.remark:
+        click.echo(f"\n{after.remark}")
+    if new.sources:
+        click.echo("Sources:\n" + "\n".join(f"  {source}" for source in new.sources))
     if old.hash == new.hash:
-        click.echo("They do the same.")
+        click.echo("\nThey do the same.")
+        return
+    notes = ((before.write_fault, after.write_fault), (before.swap_in, after.swap_in))
+    for (title, old_list, new_list), (old_notes, new_notes) in zip(_lists(old, new), notes, strict=True):
+        click.echo()
+        if old_list == new_list:
+            click.echo(f"{click.style(title, bold=True)}: the same {len(new_list)} checks")
+        else:
+            click.secho(title, bold=True)
+            _tell_edits(_edits(old_list, new_list), old_notes, new_notes)
+    if switches:
+        click.secho("\nbesides", bold=True)
+    for name, (was, now) in switches.items():
+        click.echo(f"  {click.style(name, bold=True)}: {setting(name, was)} -> {setting(name, now)}")
+        click.echo(f"    {SWITCH_MEANINGS[name]}" + (f"; {note}" if (note := after.switches.get(name)) else ""))
 
 
-def _word(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _tell_edits(edits: list[tuple[str, str, int]], old_notes: tuple[str, ...], new_notes: tuple[str, ...]) -> None:
+    """The lines of a list, changed and not; a check that only changed its place says so."""
+    gone = [check for sign, check, _ in edits if sign == "-"]
+    new = [check for sign, check, _ in edits if sign == "+"]
+    width = min(NOTE_COLUMN, max(len(check) for sign, check, _ in edits if sign != " "))
+    colors = {"-": "red", "+": "green", " ": None}
+    for sign, check, place in edits:
+        line = f"  {sign} {check:<{width}}"
+        if sign == "-" and check in new:
+            said = f"{line}  (asked {'later' if edits.index((sign, check, place)) < _place_of(edits, check) else 'earlier'} now)"
+        elif sign == " ":
+            said = line.rstrip()
+        else:
+            said = _noted(line, old_notes if sign == "-" else new_notes, place)
+            if check in gone and sign == "+":
+                said = said if said != line.rstrip() else f"{line}  (moved)"
+        click.secho(said, fg=colors[sign])
+
+
+def _place_of(edits: list[tuple[str, str, int]], check: str) -> int:
+    return next(i for i, (sign, text, _) in enumerate(edits) if (sign, text) == ("+", check))
+
+
+def _noted(line: str, notes: tuple[str, ...], place: int) -> str:
+    """The line with its note, or without blanks at its end."""
+    return f"{line}  # {notes[place]}" if place < len(notes) and notes[place] else line.rstrip()

@@ -13,8 +13,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]], right: Sequenc
 
 
 def said(value: object) -> str:
-    """Return a cell's text."""
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    """Return a cell's text; a bar in it is no border."""
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", r"\|")
 
 
 def by_outcome(names: Sequence[str], cells: Callable[[str], Sequence[object]]) -> list[list[object]]:
