@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from _evidence import FILE, rows
-from cowfast.cli import root
+from _evidence import FILE, rows, under_pressure
+from cowfast.cli import root as cli
 from cowfast.oracle.replay import verify_records
 from cowfast.policy import SWITCH_MEANINGS, load_policy, policy_names
 from cowfast.policy_notes import Notes, policy_notes, predecessor
@@ -20,7 +20,7 @@ NEIGHBOURS = [(before, name) for name in policy_names() if (before := predecesso
 
 
 def diff(before, after, *options):
-    done = CliRunner().invoke(root, ["policies", "diff", before, after, *options])
+    done = CliRunner().invoke(cli, ["policies", "diff", before, after, *options])
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -90,6 +90,24 @@ def test_a_difference_as_data():
     found = msgspec.json.decode(diff("linux-7.2", "linux-7.3", "--format", "json"))
     assert found["switches"] == {"readahead_drains": [True, False]}
     assert "+ leave swap cache if write and exclusive" in found["checks"]["when a page is swapped in"]
+
+
+def test_the_page_of_evidence_quotes_the_kept_figures(root):
+    """docs/validated.md is written by hand; its figures are those of docs/data/agreement.json."""
+    page = (root / "docs" / "validated.md").read_text()
+    records = rows("kernel-record")
+    for name in ("scripts", "events"):
+        right, there = sum(row[f"{name}_right"] for row in records), sum(row[name] for row in records)
+        assert f"{right:,} of {there:,} {name}" in page
+    totals = dict.fromkeys(("copies", "reuses", "swapmaj", "pswpout"), (0, 0))
+    for policy in {row["policy"] for row in rows("bulk")}:
+        for name, compared, near in under_pressure(policy):
+            totals[name] = (totals[name][0] + near, totals[name][1] + compared)
+    words = {"copies": "copies", "reuses": "reuses", "swapmaj": "major faults", "pswpout": "swap writes"}
+    for name, (near, compared) in totals.items():
+        assert f"{words[name]} {near} of {compared}" in page
+    for row in rows("perf"):
+        assert f"{row['agree']:,} of {row['agree'] + row['disagree']:,}" in page
 
 
 def test_the_kept_figures_are_those_of_the_records(shared):

@@ -277,3 +277,11 @@ SELFTESTS = (
     ),
 )  # fmt: skip
 """The anonymous small-page tests, in the order of the source."""
+
+RECORDED_SELFTESTS = {
+    "3": ("vmsplice-child-dontneed", "splice_read 0"),
+    "5": ("vmsplice-parent-dontneed", "splice_read 0"),
+    "7": ("p-pin", "pinread 0"),
+    "8": ("pin-fork-parent-writes", "pinread 0"),
+}
+"""Test -> the recorded script that does the same to a base page that is on the LRU, and the event that shows the verdict."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from _evidence import recorded
 from _page import emit
-from _scenarios import SELFTEST_RUNS, SELFTESTS, VECTORS, Scenario
+from _scenarios import RECORDED_SELFTESTS, SELFTEST_RUNS, SELFTESTS, VECTORS, Scenario
 from _tables import by_outcome, table
 from cowfast.policy import policy_names
 
@@ -83,6 +83,9 @@ In 7, 13 and 14 the test clears the soft-dirty bits between the two mprotect cal
 the pte read-only, and so these three are run with `protect_restores = never`. `unshare-2021+write_fault=linux-5.7` is the series of December 2021 with the
 mapcount rule that its author had announced for the write fault.
 
+The kernel records have what tests {recorded} do to a base page, in the scripts {scripts}; `tests/test_facts.py` reads
+the kernels' verdicts off them, and they are those of the table (5.10, 6.1, 6.18, 7.2, and `linux-5.10+write_fault=linux-5.7`; test 7 on 5.10 and 7.2).
+
 ## Where the document says something else
 
 All cells are as the document has them, but for these two.
@@ -107,6 +110,8 @@ def page() -> str:
         runs=", ".join(SELFTEST_RUNS),
         selftest=selftest(),
         programs=programs(),
+        recorded=", ".join(RECORDED_SELFTESTS),
+        scripts=", ".join(f"`{script}`" for script, _ in RECORDED_SELFTESTS.values()),
         five_eight=nine.row("linux-5.8"),
         willy=scenario.compute("willy-2022", "async, stable writes"),
     )
