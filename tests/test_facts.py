@@ -299,14 +299,17 @@ def test_the_prototype_of_january_2022_copies_early():
     """Published: 983,396 early copies, 1 under the lock, 1,799 reuses; "the LRU-batch ref decides" (section 10).
 
     The model has no noise: all are early copies.  What the sentence claims is tested: no batch, no copy; and one reuse
-    for each time that something else empties the batch in between.
+    for each time that something else empties the batch in between; no fault while the page waits in another CPU's batch.
     """
     rounds = 1_000_000
     quiet = forced_swap("linus-2022-precheck", "sync", rounds)
-    assert (quiet.early_copies, quiet.copies - quiet.early_copies, quiet.reuses) == (rounds, 0, 0)
+    assert (quiet.early_copies, quiet.copies - quiet.early_copies, quiet.reuses, quiet.no_fault) == (rounds, 0, 0, 0)
     assert quiet.early_copies / rounds == pytest.approx(983_396 / (983_396 + 1 + 1_799), rel=0.002)
     for every in (10, 1000):
         disturbed = forced_swap("linus-2022-precheck", "sync", rounds, drain_every=every)
         assert (disturbed.early_copies, disturbed.reuses) == (rounds - rounds // every, rounds // every)
+        assert disturbed.no_fault == 0
+    moved = forced_swap("linus-2022-precheck", "sync", rounds, move_every=1000)
+    assert (moved.early_copies, moved.reuses, moved.no_fault) == (rounds // 2, 0, rounds // 2)
     without_batches = forced_swap("linus-2022-precheck", "sync", rounds, lru_batch=0)
     assert (without_batches.copies, without_batches.reuses) == (0, rounds)

@@ -65,6 +65,8 @@ class Loop:
     device_writes: int
     early_copies: int
     """copies that an optimistic check decided, before the page lock was taken"""
+    no_fault: int
+    """rounds whose write took no write fault"""
 
     @property
     def copies_under_lock(self) -> int:
@@ -73,22 +75,26 @@ class Loop:
 
 
 def forced_swap(policy: str, device: str, rounds: int, *, engine: str = "fast", drain_every: int = 0,
-                lru_batch: int = -1) -> Loop:  # fmt: skip
+                move_every: int = 0, lru_batch: int = -1) -> Loop:  # fmt: skip
     """Run the loop.
 
     ``drain_every=k`` empties the LRU batch between read and write in every k-th round, as something else on that CPU
-    might; ``lru_batch=0`` is a kernel without batches.
+    might; ``move_every=k`` moves the process to the other of two CPUs after every k rounds; ``lru_batch=0`` is a kernel
+    without batches.
     """
-    machine = DEVICES[device].replace(space=1, processes=2, lru_batch=lru_batch, swap_slots=4 * rounds + 64)
+    machine = DEVICES[device].replace(space=1, processes=2, cpus=2, lru_batch=lru_batch, swap_slots=4 * rounds + 64)
     rule = load_policy(policy)
     simulator = Simulator(rule, machine, engine=engine)
     simulator.run(["write 0 0"])
     before = simulator.counters
     quiet = ["pageout 0 0", "read 0 0", "write 0 0"]
     disturbed = [*quiet[:2], "drain", quiet[2]]
-    program = (
-        events(quiet * (drain_every - 1) + disturbed, rounds // drain_every) if drain_every else events(quiet, rounds)
-    )
+    if drain_every:
+        program = events(quiet * (drain_every - 1) + disturbed, rounds // drain_every)
+    elif move_every:
+        program = events([*quiet * move_every, "cpu 0 1", *quiet * move_every, "cpu 0 0"], rounds // (2 * move_every))
+    else:
+        program = events(quiet, rounds)
     outcomes = np.zeros(len(program), np.uint32)
     simulator.run(program, outcomes)
     counted = simulator.counters - before
@@ -105,6 +111,7 @@ def forced_swap(policy: str, device: str, rounds: int, *, engine: str = "fast", 
         leaked=idle_slots(simulator),
         device_writes=counted["swap_writes"],
         early_copies=int(np.count_nonzero(decided_by <= lock)),
+        no_fault=int(np.count_nonzero((faults & Outcome.WRITE_FAULT) == 0)),
     )
 
 
