@@ -44,6 +44,14 @@ def test_notes_of_a_composition_and_of_a_file():
     assert policy_notes("my-policy.toml") == Notes()
 
 
+def test_a_file_with_a_kernels_name_gets_no_notes_of_that_kernel(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('based_on = "linux-6.18"\nwrite_fault = ["copy"]\n')
+    text = diff("linux-6.18", str(file))
+    assert "  + copy\n" in text
+    assert "  - reuse if exclusive         # PageAnonExclusive\n" in text
+
+
 def test_every_kernel_has_the_one_before_as_its_predecessor():
     assert [predecessor(name) for name in KERNELS] == [None, *KERNELS[:-1]]
     assert predecessor("linux-5.18") == "linux-5.16"

@@ -12,6 +12,7 @@ from cowfast.cli.output import print_json, print_table, records_table
 
 if TYPE_CHECKING:
     from cowfast.policy import Policy
+    from cowfast.policy_notes import Notes
 
 EPILOG = """\b
 Examples
@@ -54,6 +55,7 @@ def list_policies(format: str) -> None:
 def show(policy: str, format: str) -> None:
     """Show the checks of POLICY in their order, and its switches."""
     from cowfast.policy import load_policy
+    from cowfast.policy_notes import policy_notes
 
     found = load_policy(policy)
     if format == "json":
@@ -61,7 +63,7 @@ def show(policy: str, format: str) -> None:
     elif format == "csv":
         print_table(records_table(_lines(found)), "csv")
     else:
-        _tell(found)
+        _tell(found, policy_notes(policy))
 
 
 @policies.command(epilog="\b\nExample\n  cowfast policies diff linux-5.10 linux-6.18\n")
@@ -71,6 +73,7 @@ def show(policy: str, format: str) -> None:
 def diff(before: str, after: str, format: str) -> None:
     """Show what is different in AFTER: checks gone (-) and new (+), switches before and after."""
     from cowfast.policy import load_policy
+    from cowfast.policy_notes import policy_notes
 
     old, new = load_policy(before), load_policy(after)
     checks = {title: _changes(old_list, new_list) for title, old_list, new_list in _lists(old, new)}
@@ -85,7 +88,7 @@ def diff(before: str, after: str, format: str) -> None:
         records += [{"part": "switch", "change": name, "what": f"{a} -> {b}"} for name, (a, b) in switches.items()]
         print_table(records_table(records), "csv")
         return
-    _tell_changes(old, new, switches)
+    _tell_changes(old, new, switches, policy_notes(before), policy_notes(after))
 
 
 def _lists(old: Policy, new: Policy) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
@@ -121,11 +124,9 @@ def _lines(policy: Policy) -> list[dict[str, object]]:
     return lines + [{"part": "switch", "line": name, "what": str(value)} for name, value in switches.items()]
 
 
-def _tell(policy: Policy) -> None:
+def _tell(policy: Policy, notes: Notes) -> None:
     from cowfast.policy import SWITCH_MEANINGS, setting
-    from cowfast.policy_notes import policy_notes
 
-    notes = policy_notes(policy.name)
     click.secho(policy.name, bold=True)
     click.echo(f"{policy.summary}\n")
     if notes.remark:
@@ -147,11 +148,9 @@ def _tell(policy: Policy) -> None:
             click.echo(f"  {source}")
 
 
-def _tell_changes(old: Policy, new: Policy, switches: dict[str, list[Any]]) -> None:
+def _tell_changes(old: Policy, new: Policy, switches: dict[str, list[Any]], before: Notes, after: Notes) -> None:
     from cowfast.policy import SWITCH_MEANINGS, setting
-    from cowfast.policy_notes import policy_notes
 
-    before, after = policy_notes(old.name), policy_notes(new.name)
     click.secho(f"{old.name} -> {new.name}", bold=True)
     width = max(len(old.name), len(new.name))
     for policy in (old, new):
