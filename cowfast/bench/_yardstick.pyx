@@ -68,9 +68,9 @@ cdef inline void touch(entry_t *entry, record_t *records) noexcept nogil:
 
 def copy_table(entry_t[::1] child, entry_t[::1] parent, record_t[::1] records, Py_ssize_t times=1):  # OUT
     """Copy ``parent`` to ``child``, take the right to write from both, and count the new owner; ``times`` times."""
-    cdef Py_ssize_t n = parent.shape[0], k
+    cdef Py_ssize_t n = parent.shape[0], _
     with nogil:
-        for k in range(times):
+        for _ in range(times):
             copy_entries(&child[0], &parent[0], &records[0], n)
 
 

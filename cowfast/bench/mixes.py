@@ -38,9 +38,8 @@ _BYTES = 3 * 64
 
 def mix(processes: int, pages: int, *, events: int = 1 << 40, **others: float) -> Workload:
     """Return the mix of events, without end for all that matters; ``others`` are parameters that differ."""
-    parameters: dict[str, Any] = dict.fromkeys(("get", "look", "pin", "lock", "merge", "references"), 0)
-    parameters |= {"read": 0.475, "write": 0.475, "pageout": 0.05, "fork_weight": 0.4} | others
-    return workload("random-mix", processes=processes, pages=pages, events=events, **parameters)
+    parameters: dict[str, Any] = {"references": 0, **others}
+    return workload("random-mix", preset="plain", processes=processes, pages=pages, events=events, **parameters)
 
 
 def simulator(policy: str, source: Workload, **machine: int) -> Simulator:
