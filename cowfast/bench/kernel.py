@@ -20,10 +20,20 @@ GOALS = {"kernel-copy": 60.0, "kernel-reuse": 25.0, "kernel-fork": 6.0}
 LINES = {"kernel-copy": "COW copy fault", "kernel-reuse": "reuse fault", "kernel-fork": "fork, per mapped PTE"}
 
 
+#: Its clock is the wall's; faults and forks are the thread's own time, which other tasks cannot add to.
+_THREAD_TIME = """
+#define _GNU_SOURCE
+#include <time.h>
+#undef CLOCK_MONOTONIC
+#define CLOCK_MONOTONIC CLOCK_THREAD_CPUTIME_ID
+#include "kernel_cow.c"
+"""
+
+
 def measure(setting: Setting) -> Figures:
     """Return nanoseconds per page of both."""
-    program = compile_source(setting, "kernel_cow.c", to="kernel_cow")
-    ours, theirs = dict.fromkeys(GOALS, float("inf")), dict.fromkeys(GOALS, float("inf"))
+    program = compile_source(setting, "kernel_cow.c", to="kernel_cow", text=_THREAD_TIME)
+    ours, theirs = dict.fromkeys([*GOALS, "call"], float("inf")), dict.fromkeys(GOALS, float("inf"))
     sim = Simulator("linux-6.18", Machine(swap="none", memory=2 * PAGES + 64, space=PAGES, processes=2))
     writes, other = np.zeros(PAGES, EVENT), np.zeros(1, EVENT)
     writes["op"], writes["page"] = Op.WRITE, np.arange(PAGES)
@@ -33,6 +43,7 @@ def measure(setting: Setting) -> Figures:
             ours[name] = min(ours[name], value / PAGES * 1e9)
         for name, value in _real(str(program)).items():
             theirs[name] = min(theirs[name], value)
+    ours["kernel-fork"] -= ours["call"]
     return {name: Figure(ours[name], theirs[name]) for name in GOALS}
 
 
@@ -46,8 +57,7 @@ def _simulated(sim: Simulator, writes: np.ndarray, one: np.ndarray) -> dict[str,
             one[name] = value
         return seconds(sim.run, one)
 
-    call = event(Op.CPU)
-    found = {"kernel-fork": event(Op.FORK, arg=1) - call}
+    found = {"call": event(Op.CPU), "kernel-fork": event(Op.FORK, arg=1)}
     before = sim.counters.to_dict()
     found["kernel-copy"] = seconds(sim.run, writes)
     event(Op.EXIT, pid=1)
@@ -76,7 +86,7 @@ MEASUREMENTS = [
     Measurement(
         [Promise(name, "ns/page", goal, cost=True) for name, goal in GOALS.items()],
         measure,
-        f"{PAGES:,} pages: forked, written while the child lives, written after its exit; the kernel by wall time",
+        f"{PAGES:,} pages: forked, written while the child lives, written after its exit",
         needs=("kernel_cow.c",),
     )
 ]
