@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from _page import ROOT, emit
+from cowfast.bench import MEASUREMENTS
 
 PAGE = "docs/performance.md"
 FIGURES = ROOT / "benchmarks" / "figures"
@@ -52,11 +53,9 @@ def rates() -> str:
 
 def meanings() -> str:
     """Return what each row of `cowfast bench` compares; rows that compare the same thing stand together."""
-    found = json.loads((FIGURES / "bench.json").read_text())
     whats: dict[str, list[str]] = {}
-    for row in found["rows"]:
-        what = found["notes"][row["name"]].partition(";")[0]
-        whats.setdefault(what, []).append(f"`{row['name']}`")
+    for measurement in MEASUREMENTS:
+        whats.setdefault(measurement.what, []).extend(f"`{promise.name}`" for promise in measurement.promises)
     return "\n".join(f"* {', '.join(names)}: {what}." for what, names in whats.items())
 
 
