@@ -46,7 +46,8 @@ def test_examples_run(page: Path, tmp_path: Path):
         "COLUMNS": "100",
     }
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "data").symlink_to(ROOT / "tests" / "data")
+    for name in ("data", "litmus"):
+        (tmp_path / "tests" / name).symlink_to(ROOT / "tests" / name)
     for language, source in examples(page.read_text()):
         command = [sys.executable, "-c", source] if language == "python" else ["bash", "-euc", source]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

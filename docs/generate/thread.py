@@ -2,7 +2,7 @@
 """docs/thread.md: what was said in the discussion of January 2022, each sentence beside an experiment and what it counts.
 
 Every number on the page is counted here, by the command that the page shows; a claim holds if :attr:`Claim.judge` says so
-of those numbers.  The claims themselves are in ``thread_claims.py``.
+of those numbers.  The claims themselves are in ``_thread_claims.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 from _page import ROOT, emit
 from cowfast.cli.main import invoke
 from cowfast.counters import COUNTERS
-from thread_claims import CLAIMS, Claim, Rows
+from cowfast.workloads import workload_names
+from _thread_claims import CLAIMS, Claim, Rows
 
 HEAD = """\
 # The thread, in numbers
@@ -35,29 +36,36 @@ All numbers are counted when the page is made (`python docs/generate/thread.py`,
 
 
 def numbers(command: str) -> Rows:
-    """Run a command with JSON output and return {policy: counters}, or for litmus files {policy: {what was seen: how often}}."""
+    """Run a command with JSON output and return {policy: counters}, or for litmus files the runs and leaks of each policy."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
         code = invoke([*shlex.split(command)[1:], *(["--format", "json"] if " trace " not in command else [])])
     assert code == 0, f"{command}: exit code {code}"
     if " trace " in command:
-        return {}
-    document = json.loads(out.getvalue())
-    if "rows" in document:
-        return {row["policy"]: row["counters"] for row in document["rows"]}
-    seen: Rows = {}
-    for row in document["scenarios"]:
-        counts = seen.setdefault(row["policy"], {"runs": 0, "leaks": 0})
-        counts["runs"] += 1
-        counts["leaks"] += "LEAK" in row["seen"]
-    return seen
+        return Rows()
+    document, rows = json.loads(out.getvalue()), Rows()
+    for row in document.get("scenarios", []):
+        add(rows, row["policy"], {"runs": 1, "leaks": int("LEAK" in row["seen"])})
+    for row in document.get("rows", []):
+        add(rows, row["policy"], row["counters"])
+        rows.seeds.setdefault(row["seed"], {})[row["policy"]] = row["counters"]
+    return rows
+
+
+def add(rows: Rows, policy: str, counters: dict[str, int]) -> None:
+    """Add counters to those of a policy."""
+    so_far = rows.setdefault(policy, dict.fromkeys(counters, 0))
+    for name, value in counters.items():
+        so_far[name] += value
 
 
 def table(rows: Rows, columns: tuple[str, ...]) -> str:
     """Return counters of each policy as a Markdown table."""
     heads = [name.replace("needless_by_cause.", "needless: ").replace("_", " ") for name in columns]
     lines = ["| policy | " + " | ".join(heads) + " |", "|---" + "|---:" * len(columns) + "|"]
-    lines += [f"| `{policy}` | " + " | ".join(f"{row[name]:,}" for name in columns) + " |" for policy, row in rows.items()]
+    lines += [
+        f"| `{policy}` | " + " | ".join(f"{row[name]:,}" for name in columns) + " |" for policy, row in rows.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -72,9 +80,11 @@ def section(number: int, claim: Claim) -> tuple[str, str]:
         anchor = anchor.replace(sign, "")
     text = f"\n## {number}. {claim.title}\n\n> {claim.said}\n\n{claim.experiment}\n\n```console\n"
     text += "".join(f"$ {command}\n" for command in claim.commands) + "```\n\n"
-    for command, rows in zip([each for each, found in zip(claim.commands, ran, strict=True) if found], shown, strict=True):
+    for command, rows in zip(
+        [each for each, found in zip(claim.commands, ran, strict=True) if found], shown, strict=True
+    ):
         if len(shown) > 1:
-            text += f"`{shlex.split(command)[2]}`:\n\n"
+            text += f"`{' '.join(word for word in shlex.split(command)[2:] if word.partition('=')[0] in (*workload_names(), 'lru_batch'))}`:\n\n"
         text += table(rows, claim.columns) + "\n"
     text += f"**{'Holds' if holds else 'Does not hold'}.** {result}\n"
     return f"| [{claim.title}](#{anchor.replace(' ', '-')}) | {word} | {brief} |\n", text
