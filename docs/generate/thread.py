@@ -16,10 +16,10 @@ import tempfile
 from pathlib import Path
 
 from _page import ROOT, emit
+from _thread_claims import CLAIMS, Claim, Rows
 from cowfast.cli.main import invoke
 from cowfast.counters import COUNTERS
 from cowfast.workloads import workload_names
-from _thread_claims import CLAIMS, Claim, Rows
 
 HEAD = """\
 # The thread, in numbers
