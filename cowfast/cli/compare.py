@@ -12,7 +12,6 @@ import click
 from cowfast.cli.options import format_option, quiet_options, source_options, with_events
 from cowfast.cli.output import print_json, print_table
 from cowfast.cli.progress import progress, say
-from cowfast.errors import SpecError
 
 if TYPE_CHECKING:
     from cowfast.compare import Comparison
@@ -79,7 +78,7 @@ def compare(
     if all(_holds_results(source) for source in sources):
         return _results(sources, policies, baseline, metrics, format)
     if len(sources) > 1:
-        raise SpecError(f"one source at a time, or results files only; {sources[1]} is one too many")
+        raise click.UsageError(f"one source at a time, or results files only; {sources[1]} is one too many")
     from cowfast.compare import compare as run_policies
 
     with progress(quiet) as report:
@@ -150,7 +149,7 @@ def _results(
     wanted = [row for row in results if not policies or "all" in policies or row["policy"] in policies]
     missing = set(policies) - {"all"} - {row["policy"] for row in results}
     if missing:
-        raise SpecError(
+        raise click.UsageError(
             f"no runs of {', '.join(sorted(missing))}; there are {', '.join({row['policy'] for row in results})}"
         )
     found = conditions(wanted)
@@ -178,7 +177,7 @@ def _changes(paths: Sequence[str], metrics: Sequence[str], format: str) -> int:
     from cowfast.results import load_results
 
     if len(paths) != 2:
-        raise SpecError("--only-changed compares two results files: cowfast compare BEFORE AFTER --only-changed")
+        raise click.UsageError("--only-changed compares two results files: cowfast compare BEFORE AFTER --only-changed")
     table = changed(load_results(paths[0]), load_results(paths[1]), metrics)
     if format == "json":
         headings = [column.heading for column in table.columns]

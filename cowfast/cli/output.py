@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from cowfast.compare import Table
-
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from cowfast.compare import Table
+
+# What prints is loaded when something is printed: `--help` must not wait for numpy.
 
 #: A file or a pipe has no edge to wrap at.
 _NO_EDGE = 10_000
@@ -32,12 +32,14 @@ def print_table(table: Table, format: str = "table") -> None:
 
 def print_json(document: Any) -> None:
     """Print one JSON document; NaN does not occur in it."""
+    import msgspec
+
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document, enc_hook=str)).decode() + "\n")
 
 
 def records_table(records: list[dict[str, Any]], title: str = "") -> Table:
     """Return records that have the same keys as a table; numbers stand to the right."""
-    from cowfast.compare import Column
+    from cowfast.compare import Column, Table
 
     names = list(dict.fromkeys(name for record in records for name in record))
     numeric = {name for name in names if all(isinstance(record.get(name, 0), (int, float)) for record in records)}
@@ -84,6 +86,8 @@ def _draw(console: Console, table: Table) -> None:
 
 def _parts(table: Table, width: int) -> Iterator[Table]:
     """Yield the table in parts that fit beside each other's first column; cutting numbers short would falsify them."""
+    from cowfast.compare import Table
+
     texts = [[_folded(column.heading), *(row[i] for row in table.rows)] for i, column in enumerate(table.columns)]
     widths = [max(len(line) for text in each for line in text.split("\n")) + _BETWEEN for each in texts]
     if any(column.align == "left" for column in table.columns[1:]):

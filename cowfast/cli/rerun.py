@@ -10,7 +10,6 @@ import click
 
 from cowfast.cli.options import format_option
 from cowfast.cli.output import print_json, print_table
-from cowfast.errors import ResultsError
 
 EPILOG = """\b
 Examples
@@ -62,4 +61,4 @@ def _find(path: Path, rows: Any, identity: str) -> dict[str, Any]:
         return row
     few = ", ".join(row["id"] for row in (found or list(rows))[:3])
     problem = "more than one row begins with" if found else "no row begins with"
-    raise ResultsError(f"{path}: {problem} {identity!r}; ids are like {few}")
+    raise click.UsageError(f"{path}: {problem} {identity!r}; ids are like {few}")

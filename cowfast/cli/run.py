@@ -11,10 +11,9 @@ import click
 from cowfast.cli.options import every, format_option, quiet_options, source_options, with_events
 from cowfast.cli.output import print_json, print_table
 from cowfast.cli.progress import progress, say
-from cowfast.compare import Column, Table
-from cowfast.counters import COUNTERS
 
 if TYPE_CHECKING:
+    from cowfast.compare import Table
     from cowfast.simulate import Result
 
 EPILOG = """\b
@@ -101,6 +100,9 @@ def write_csv(results: list[Result]) -> None:
 
 def counters_table(result: Result) -> Table:
     """Return every counter that is not 0, with its unit and meaning."""
+    from cowfast.compare import Column, Table
+    from cowfast.counters import COUNTERS
+
     rows = [
         [info.name, f"{result.counters[info.name]:,}", info.unit, info.meaning]
         for info in COUNTERS

@@ -9,7 +9,6 @@ import click
 
 from cowfast.cli.options import format_option
 from cowfast.cli.output import print_json, print_table, records_table
-from cowfast.errors import WorkloadError
 
 if TYPE_CHECKING:
     from cowfast.workloads import Kind
@@ -39,7 +38,7 @@ def workloads(name: str | None, format: str) -> None:
         return
     if name not in found:
         workload(name)  # says what was probably meant
-        raise WorkloadError(f"{name} has no parameters")
+        raise click.UsageError(f"{name} has no parameters")
     kind = found[name]
     if format == "json":
         print_json(_describe(kind))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 class Rows(dict[str, dict[str, int]]):
@@ -166,7 +167,7 @@ def trades(ran: list[Rows]) -> Verdict:
     seeds = ran[0].seeds
     names = list(ran[0])
     mixed, lines = 0, []
-    for old, new in zip(names, names[1:], strict=False):
+    for old, new in pairwise(names):
         changes = {name: [rows[new][name] - rows[old][name] for rows in seeds.values()] for name in TRADES}
         fell = [name for name, each in changes.items() if max(each) < 0]
         rose = [name for name, each in changes.items() if min(each) > 0]
