@@ -29,6 +29,7 @@ def agreement(ax: Axes, files: Sequence[Row]) -> None:
         ax.annotate(_in_words(file), (101, place), va="center", fontsize="small", annotation_clip=False)
     policy_axis(ax, names)
     ax.set_xlim(0, 145)
+    ax.spines.bottom.set_bounds(0, 100)
     ax.set_xticks(range(0, 101, 25))
     ax.set_xlabel("events of a kernel record, or write-protection faults of a trace [%]", loc="left")
     legend_below(ax)

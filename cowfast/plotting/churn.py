@@ -47,7 +47,7 @@ def swap_cache_churn(ax: Axes, rows: Sequence[Row]) -> None:
         left = stack(ax, values, left, fill._replace(label=f"removed: {fill.label}"))
     places = range(len(groups))
     ax.plot(writes, places, "D", color=BLACK, mfc="white", label="device writes")
-    worse = [(count, place) for count, place in zip(avoidable, places, strict=True) if count]
+    worse = [(count, place) for count, place in zip(avoidable, places, strict=True) if count >= 1]
     if worse:
         ax.plot(*zip(*worse, strict=True), "X", color=VERMILION, ms=6, label="avoidable device writes")
     ax.axvline(0, color=INK, lw=0.8)

@@ -13,6 +13,7 @@ from cowfast.plotting.style import (
     INK,
     VERMILION,
     Fill,
+    compact,
     compact_axis,
     legend_below,
     policy_axis,
@@ -48,15 +49,15 @@ def copies_by_cause(ax: Axes, rows: Sequence[Row]) -> None:
     unsafe = any(mean(group, "missed_copies") for group in groups.values())
     ax.set_xlim(0, (max(left) or 1) * room_for(ax, 30 if unsafe else 16))
     compact_axis(ax.xaxis)
-    ax.set_xlabel("write-fault copies [pages] (share needless)")
+    ax.set_xlabel("copies [pages] (and the share of them that was needless)")
     legend_below(ax)
 
 
 def _mark(ax: Axes, place: int, end: float, group: Sequence[Row]) -> None:
     copies, needless, missed = (mean(group, name) for name in ("copies", "needless_copies", "missed_copies"))
-    share = f"{needless / copies:.1%}" if needless else "0"
+    share = "0" if not needless else "<0.1%" if needless < 0.001 * copies else f"{needless / copies:.1%}"
     beside: dict[str, Any] = {"va": "center", "fontsize": "small"}
     text = ax.annotate(f"{copies:,.0f} ({share})", (end, place), (4, 0), textcoords="offset points", **beside)
     if missed:
-        warning = f"\N{EN SPACE}{missed:,.0f} leaks!"
+        warning = f"\N{EN SPACE}{compact(missed)} leaks!"
         ax.annotate(warning, (1, 0.5), xycoords=text, color=VERMILION, fontweight="bold", **beside)

@@ -46,9 +46,17 @@ def policy_history(ax: Axes, rows: Sequence[Row]) -> None:
                 va="center",
                 fontsize="small",
             )
-        ax.annotate(heading, (column, -0.75), ha="left", va="bottom", fontsize="small")
+        ax.annotate(
+            heading,
+            (column, -0.5),
+            (0, 3),
+            textcoords="offset points",
+            va="bottom",
+            fontsize="small",
+            annotation_clip=False,
+        )
     ax.set_yticks(range(len(kernels)), kernels)
-    ax.set_ylim(len(kernels) - 0.4, -1.7)
+    ax.set_ylim(len(kernels) - 0.4, -0.5)
     ax.set_xlim(-0.02, len(COLUMNS))
     ax.set_xticks([])
     ax.spines[:].set_visible(False)

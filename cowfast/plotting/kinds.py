@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cowfast.errors import ResultsError
 from cowfast.plotting.document import Document, read_document
-from cowfast.plotting.rows import varying
-from cowfast.plotting.style import SIZES, new_figure
+from cowfast.plotting.rows import seeds, varying
+from cowfast.plotting.style import SIZES, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 # The same results make the same file: no date inside.
 _UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+
+
+WHISKERS, BANDS = (f" ({what}: 95 % interval)" for what in ("whiskers", "bands"))
 
 
 class Kind(NamedTuple):
@@ -33,12 +36,19 @@ class Kind(NamedTuple):
     options: tuple[str, ...] = ()
     #: Those of them that must be given.
     needs: tuple[str, ...] = ()
+    #: How it shows the spread over seeds.
+    spread: str = ""
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("copies", "copies:copies_by_cause", "how many pages each policy copies, and which of them for nothing"),
+        Kind(
+            "copies",
+            "copies:copies_by_cause",
+            "how many pages each policy copies, and which of them for nothing",
+            spread=WHISKERS,
+        ),
         Kind("churn", "churn:swap_cache_churn", "what each policy puts into the swap cache and takes out of it"),
         Kind("history", "history:policy_history", "what each kernel generation did to the same events"),
         Kind("cost", "cost:cost_in_time", "what the counters cost in time, at set prices", options=("costs",)),
@@ -48,8 +58,15 @@ KINDS = {
             "a measure over a swept parameter",
             options=("x", "y", "log"),
             needs=("x",),
+            spread=BANDS,
         ),
-        Kind("fanout", "lines:fork_fanout", "copies a fork costs, over the number of children", options=("x",)),
+        Kind(
+            "fanout",
+            "lines:fork_fanout",
+            "copies a fork costs, over the number of children",
+            options=("x",),
+            spread=BANDS,
+        ),
         Kind(
             "map",
             "heat:sweep_map",
@@ -87,10 +104,17 @@ def figure(kind: str, document: Document, *, size: str = "page", title: str | No
         )
     module, name = chosen.function.split(":")
     lines = len({row["policy"] for row in rows}) if chosen.input == "rows" else len(rows)
-    canvas, ax = new_figure(max(7.0, 0.8 * lines), size)
-    getattr(import_module(f"{__package__}.{module}"), name)(ax, rows, **options)
-    canvas.suptitle(document.title if title is None else title, x=0.01, ha="left")
+    with styled(size):
+        canvas, ax = new_figure(max(7.0, 0.8 * lines), size)
+        getattr(import_module(f"{__package__}.{module}"), name)(ax, rows, **options)
+        canvas.suptitle(_title(chosen, document) if title is None else title, x=0.01, ha="left")
     return canvas
+
+
+def _title(kind: Kind, document: Document) -> str:
+    """Return what was run, and of how many seeds a figure shows means."""
+    count = seeds(document.rows) if kind.input == "rows" and kind.name != "timeline" else 1
+    return f"{document.title}; means of {count} seeds{kind.spread}" if count > 1 else document.title
 
 
 def draw(kind: str, results: str | Path, image: str | Path, *, size: str = "page", **options: Any) -> None:
@@ -103,5 +127,6 @@ def draw(kind: str, results: str | Path, image: str | Path, *, size: str = "page
         raise ResultsError(f"{image}: the name must end in {', '.join(SUFFIXES)}")
     if size not in SIZES:
         raise ResultsError(f"no size {size!r}; write one of {', '.join(SIZES)}")
-    canvas = figure(kind, read_document(results), size=size, **options)
-    canvas.savefig(image, metadata=_UNDATED.get(image.suffix))
+    with styled(size):
+        canvas = figure(kind, read_document(results), size=size, **options)
+        canvas.savefig(image, metadata=_UNDATED.get(image.suffix))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cowfast.plotting.measures import axis_label, measure
-from cowfast.plotting.rows import Row, by_policy, parameter, spread
+from cowfast.plotting.rows import Row, by_policy, parameter, spread, varying
 from cowfast.plotting.style import LINE_MARKERS, LINE_STYLES, compact_axis, legend_below
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ def against_parameter(ax: Axes, rows: Sequence[Row], *, x: str, y: str = "needle
     legend_below(ax)
 
 
-def fork_fanout(ax: Axes, rows: Sequence[Row], *, x: str = "children") -> None:
-    """Copies a fork costs, over the number of children that share the pages."""
-    against_parameter(ax, rows, x=x, y="copies_per_fork")
+#: What workloads call the number of processes that share the pages.
+FANOUT = ("children", "workers", "processes", "clones", "apps")
+
+
+def fork_fanout(ax: Axes, rows: Sequence[Row], *, x: str | None = None) -> None:
+    """Copies a fork costs, over the number of children that share the pages (``x``; found by itself if it has a usual name)."""
+    names = [name.rpartition(".")[2] for name in varying(rows) if not name.startswith("machine.")]
+    found = next((name for name in FANOUT if name in names), "children")
+    against_parameter(ax, rows, x=x or found, y="copies_per_fork")

@@ -23,13 +23,24 @@ def counter(row: Row, name: str) -> int:
 
 
 def by_policy(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Return policy -> its rows, in the order in which policies first appear."""
+    """Return policy -> its rows: built-in ones in their order (history first), then others as they appear.
+
+    The order must not depend on which run of a sweep finished first.
+    """
+    from cowfast.policy import policy_names
+
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row["policy"], []).append(row)
     if not groups:
         raise ValueError("no rows to plot")
-    return groups
+    known = {name: groups[name] for name in policy_names() if name in groups}
+    return known | groups
+
+
+def seeds(rows: Iterable[Row]) -> int:
+    """Return the number of seeds that rows were made with."""
+    return len({row.get("seed") for row in rows})
 
 
 def mean(rows: Sequence[Row], name: str) -> float:

@@ -7,7 +7,8 @@ its own, so that a figure printed in grey says the same. Hatches are lines: dots
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,18 +62,26 @@ LINE_MARKERS = "osD^vPX*<>"
 LINE_STYLES = ("-", "--", "-.", ":")
 
 
-def new_figure(rows: float = 5.0, size: str = "page") -> tuple[Figure, Axes]:
-    """Return an empty figure in the style: ``rows`` is how tall it wants to be, in lines of about 0.3 inch."""
+@contextmanager
+def styled(size: str = "page") -> Iterator[None]:
+    """Draw and save in the style of ``cowfast.mplstyle``; outside, matplotlib is as the caller has set it."""
     import matplotlib
-    from matplotlib.figure import Figure
 
-    width, stretch, scale = SIZES[size]
+    scale = SIZES[size][2]
     with resources.as_file(resources.files(__package__) / "cowfast.mplstyle") as path:
         style = matplotlib.rc_params_from_file(path, use_default_template=False)
     # Sizes in points follow the scale; everything else is as the style file says.
     for key in [key for key in style if key.endswith(("size", "linewidth", "titlepad")) and key != "figure.figsize"]:
         style[key] = style[key] * scale
-    matplotlib.rcParams.update(style)
+    with matplotlib.rc_context(style):
+        yield
+
+
+def new_figure(rows: float = 5.0, size: str = "page") -> tuple[Figure, Axes]:
+    """Return an empty figure: ``rows`` is how tall it wants to be, in lines of about 0.3 inch."""
+    from matplotlib.figure import Figure
+
+    width, stretch, _ = SIZES[size]
     figure = Figure(figsize=(width, stretch * (1.3 + 0.3 * rows)))
     return figure, figure.add_subplot()
 

@@ -42,5 +42,5 @@ def timeline(ax: Axes, rows: Sequence[Row], *, policy: str | None = None) -> Non
     compact_axis(ax.xaxis)
     compact_axis(ax.yaxis)
     ax.set_xlabel("events")
-    ax.set_ylabel(f"{runs[0]['policy']} [pages]")
+    ax.set_ylabel(f"under {runs[0]['policy']} [pages]")
     legend_below(ax)

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from cowfast.plotting import Document, figure
+from cowfast.plotting.style import styled
 
 #: Ink and paper of the style file -> what follows the page's light or dark scheme.
 _SCHEME = {"#333333": "currentColor", "#555555": "currentColor", "#dddddd": "var(--line)"}
@@ -15,9 +16,10 @@ _SCHEME = {"#333333": "currentColor", "#555555": "currentColor", "#dddddd": "var
 
 def inline_svg(kind: str, document: Document, name: str, **options: Any) -> str:
     """Return one figure as an ``<svg>`` element; ``name`` keeps its ids apart from those of other figures."""
-    canvas = figure(kind, document, title="", **options)
     buffer = io.StringIO()
-    canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with styled():
+        canvas = figure(kind, document, title="", **options)
+        canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

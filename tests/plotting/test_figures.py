@@ -3,12 +3,13 @@
 
 import json
 
+import matplotlib
 import pytest
 from matplotlib.colors import to_hex
 
 from cowfast.errors import ResultsError
 from cowfast.plotting import KINDS, Document, draw, figure, read_document
-from cowfast.plotting.style import CAUSES, REMOVALS, compact, new_figure
+from cowfast.plotting.style import CAUSES, REMOVALS, compact, new_figure, styled
 
 POLICIES = ("linux-5.10", "linux-5.16", "sole-owner")
 
@@ -167,8 +168,41 @@ def test_compact(value, text):
 
 
 def test_style_does_not_grow_with_each_figure():
-    sizes = [new_figure(5, "slide")[1].xaxis.label.get_size() for _ in range(2)]
-    assert sizes[0] == sizes[1]
+    sizes = [in_slide_style() for _ in range(2)]
+    assert sizes[0] == sizes[1] > matplotlib.rcParamsDefault["font.size"]
+
+
+def in_slide_style():
+    with styled("slide"):
+        return new_figure(5, "slide")[1].xaxis.label.get_size()
+
+
+def test_the_users_matplotlib_stays_as_it_is(tmp_path):
+    before = dict(matplotlib.rcParams)
+    content, options = document("copies")
+    figure("copies", content, **options).savefig(tmp_path / "figure.png")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_prices_that_are_assumed_say_so():
+    content, _ = document("cost")
+    legend = [text.get_text() for text in figure("cost", content).legends[0].get_texts()]
+    assert "copy [2.35 µs]" in legend or "copy [2.36 µs]" in legend
+    assert "LRU drain [1 µs, assumed]" in legend
+    assert "swap write [100 µs, assumed]" in legend
+
+
+def test_means_are_called_means():
+    content, _ = document("copies")
+    assert figure("copies", content).get_suptitle() == content.title
+    several = Document([row("linux-5.10", seed) for seed in (1, 2, 3)])
+    assert figure("copies", several).get_suptitle().endswith("; means of 3 seeds (whiskers: 95 % interval)")
+
+
+def test_policies_are_in_their_order_whichever_run_finished_first():
+    several = Document([row(name) for name in ("mine", "sole-owner", "linux-6.18", "linux-5.10")])
+    labels = [label.get_text() for label in figure("copies", several).axes[0].get_yticklabels()]
+    assert labels == ["linux-5.10", "linux-6.18", "sole-owner", "mine"]
 
 
 def test_command_offers_every_kind():
