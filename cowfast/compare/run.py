@@ -14,6 +14,7 @@ from cowfast.compare.words import check_metrics, comparison_table
 from cowfast.errors import SpecError
 from cowfast.executors import usable_cpus
 from cowfast.policy import Policy, policy_names
+from cowfast.results import Results
 from cowfast.simulate import Progress, Result, resolve_policy, resolve_source, simulate_policies, unlike_namesakes
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class Comparison:
     def errors(self) -> dict[str, str]:
         """Policy -> what ended its run early."""
         return {result.policy: result.error for result in self.results if result.error is not None}
+
+    def rows(self) -> Results:
+        """Return the runs that ended well as rows, with ``to_numpy``, ``to_polars`` and ``to_pandas``."""
+        rows = [result.row() for result in self.results]
+        failed = [row for row in rows if "error" in row]
+        return Results([row for row in rows if "error" not in row], failed)
 
     def table(self, *metrics: str) -> Table:
         """Return one line a policy: each metric and how it stands to the baseline's."""

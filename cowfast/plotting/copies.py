@@ -49,7 +49,7 @@ def copies_by_cause(ax: Axes, rows: Sequence[Row]) -> None:
     unsafe = any(mean(group, "missed_copies") for group in groups.values())
     ax.set_xlim(0, (max(left) or 1) * room_for(ax, 30 if unsafe else 16))
     compact_axis(ax.xaxis)
-    ax.set_xlabel("copies [pages] (and the share of them that was needless)")
+    ax.set_xlabel("copies [pages] (share needless)", loc="left")
     legend_below(ax)
 
 

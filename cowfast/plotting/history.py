@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cowfast.plotting.rows import Row, by_policy, mean
-from cowfast.plotting.style import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, compact
+from cowfast.plotting.style import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILION, compact, letters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Counter -> (heading, colour): the columns, each with a scale of its own.
+#: Counter -> (heading, colour): the columns, each with a scale of its own; where there is no room for all, the last ones go.
 COLUMNS = {
     "copies": ("copies\n[pages]", BLUE),
     "needless_copies": ("needless copies\n[pages]", ORANGE),
     "missed_copies": ("missed copies\n[leaks]", VERMILION),
+    "drains": ("LRU drains\n[drains]", PURPLE),
+    "swap_writes": ("device writes\n[pages]", BLUE),
     "swap_cache_removals": ("left swap cache\n[pages]", SKY),
     "swap_cache_readds": ("added again\n[pages]", GREEN),
-    "swap_writes": ("device writes\n[pages]", BLUE),
-    "drains": ("LRU drains\n[drains]", PURPLE),
 }
 
 
@@ -31,7 +31,8 @@ def policy_history(ax: Axes, rows: Sequence[Row]) -> None:
     """
     groups = by_policy(rows)
     kernels = sorted((name for name in groups if name.startswith("linux-")), key=version) or list(groups)
-    for column, (name, (heading, color)) in enumerate(COLUMNS.items()):
+    columns = list(COLUMNS.items())[: max(3, int(letters(ax) - 12) // 14)]
+    for column, (name, (heading, color)) in enumerate(columns):
         values = [mean(groups[kernel], name) for kernel in kernels]
         longest = max(values) or 1.0
         places = range(len(kernels))
@@ -57,7 +58,7 @@ def policy_history(ax: Axes, rows: Sequence[Row]) -> None:
         )
     ax.set_yticks(range(len(kernels)), kernels)
     ax.set_ylim(len(kernels) - 0.4, -0.5)
-    ax.set_xlim(-0.02, len(COLUMNS))
+    ax.set_xlim(-0.02, len(columns))
     ax.set_xticks([])
     ax.spines[:].set_visible(False)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cowfast.errors import ResultsError
 from cowfast.plotting.document import Document, read_document
 from cowfast.plotting.rows import seeds, varying
-from cowfast.plotting.style import SIZES, new_figure, styled
+from cowfast.plotting.style import SIZES, letters, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,7 +108,8 @@ def figure(kind: str, document: Document, *, size: str = "page", title: str | No
     with styled(size):
         canvas, ax = new_figure(max(7.0, 0.8 * lines), size)
         getattr(import_module(f"{__package__}.{module}"), name)(ax, rows, **options)
-        canvas.suptitle(_title(chosen, document) if title is None else title, x=0.01, ha="left")
+        text = _title(chosen, document) if title is None else title
+        canvas.suptitle(fill(text, int(0.75 * letters(ax))), x=0.01, ha="left")
     return canvas
 
 

@@ -6,10 +6,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from cowfast.errors import ResultsError
 from cowfast.results.lines import decode, looks_torn
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Results(Sequence[dict[str, Any]]):
@@ -38,6 +41,20 @@ class Results(Sequence[dict[str, Any]]):
     def flat(self) -> Iterator[dict[str, Any]]:
         """Yield each row without nesting: ``parameter.*`` of the source, ``machine.*`` and counters as columns."""
         return map(flat, self._rows)
+
+    def to_numpy(self) -> np.ndarray:
+        """Return a structured array, one record a run: ``policy`` (text), ``seed`` (i8), then every counter (i8).
+
+        A counter that a row does not have is 0.
+        """
+        import numpy as np
+
+        names = list(dict.fromkeys(name for row in self._rows for name in row["counters"]))
+        width = max((len(row["policy"]) for row in self._rows), default=1)
+        records = [
+            (row["policy"], row["seed"], *(row["counters"].get(name, 0) for name in names)) for row in self._rows
+        ]
+        return np.array(records, [("policy", f"U{width}"), ("seed", "i8"), *((name, "i8") for name in names)])
 
     def to_polars(self) -> Any:
         """Return a polars DataFrame of :meth:`flat` (extra ``analysis``)."""
