@@ -15,7 +15,13 @@ import pytest
 
 from conftest import ROOT
 
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("tutorial", "formats", "sweeps", "thread"))]
+PAGES = [
+    ROOT / "README.md",
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("tutorial", "recording", "formats", "events", "api", "sweeps", "thread")
+    ),
+]
 PAGES += sorted((ROOT / "docs" / "formats").glob("*.md"))
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

@@ -20,7 +20,7 @@ Exit codes: 0 recorded, whatever the program's own was (it is said); 2 it could 
 
 
 @click.command(epilog=EPILOG, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("-o", "--output", default="trace.cow", show_default=True, help="The trace to write (.cow).")
+@click.option("-o", "--output", required=True, help="The trace to write (.cow).")
 @click.option("--keep", metavar="FILE", help="Keep the text of perf script too; .xz, .zst and .gz are compressed.")
 @click.option("--buffer-pages", type=click.IntRange(1), default=16384, show_default=True,
               help="perf's buffer for each CPU; more if events are lost.")  # fmt: skip

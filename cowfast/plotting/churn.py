@@ -53,7 +53,5 @@ def swap_cache_churn(ax: Axes, rows: Sequence[Row]) -> None:
     ax.axvline(0, color=INK, lw=0.8)
     policy_axis(ax, list(groups))
     compact_axis(ax.xaxis)
-    ax.set_xlabel(
-        "\N{LEFTWARDS ARROW} left the swap cache [pages]\N{EM SPACE}\N{EM SPACE}entered it [pages] \N{RIGHTWARDS ARROW}"
-    )
+    ax.set_xlabel("\N{LEFTWARDS ARROW} left swap cache [pages]\N{EM SPACE}entered [pages] \N{RIGHTWARDS ARROW}")
     legend_below(ax)

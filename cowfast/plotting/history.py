@@ -17,11 +17,14 @@ COLUMNS = {
     "copies": ("copies\n[pages]", BLUE),
     "needless_copies": ("needless copies\n[pages]", ORANGE),
     "missed_copies": ("missed copies\n[leaks]", VERMILION),
+    "broken_pins": ("broken pins\n[pages]", VERMILION),
     "drains": ("LRU drains\n[drains]", PURPLE),
     "swap_writes": ("device writes\n[pages]", BLUE),
     "swap_cache_removals": ("left swap cache\n[pages]", SKY),
     "swap_cache_readds": ("added again\n[pages]", GREEN),
 }
+#: Length of the longest bar; its number stands behind it.
+BAR = 0.54
 
 
 def policy_history(ax: Axes, rows: Sequence[Row]) -> None:
@@ -31,17 +34,17 @@ def policy_history(ax: Axes, rows: Sequence[Row]) -> None:
     """
     groups = by_policy(rows)
     kernels = sorted((name for name in groups if name.startswith("linux-")), key=version) or list(groups)
-    columns = list(COLUMNS.items())[: max(3, int(letters(ax) - 12) // 14)]
+    columns = list(COLUMNS.items())[: max(3, int(letters(ax) - 12) // 13)]
     for column, (name, (heading, color)) in enumerate(columns):
         values = [mean(groups[kernel], name) for kernel in kernels]
         longest = max(values) or 1.0
         places = range(len(kernels))
-        ax.barh(places, [0.6 * value / longest for value in values], 0.62, left=column, color=color)
+        ax.barh(places, [BAR * value / longest for value in values], 0.62, left=column, color=color)
         ax.axvline(column, color=INK, lw=0.6)
         for place, value in enumerate(values):
             ax.annotate(
                 compact(value),
-                (column + 0.6 * value / longest, place),
+                (column + BAR * value / longest, place),
                 (3, 0),
                 textcoords="offset points",
                 va="center",

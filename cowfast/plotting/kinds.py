@@ -109,7 +109,7 @@ def figure(kind: str, document: Document, *, size: str = "page", title: str | No
         canvas, ax = new_figure(max(7.0, 0.8 * lines), size)
         getattr(import_module(f"{__package__}.{module}"), name)(ax, rows, **options)
         text = _title(chosen, document) if title is None else title
-        canvas.suptitle(fill(text, int(0.75 * letters(ax))), x=0.01, ha="left")
+        canvas.suptitle(fill(text, int(0.68 * letters(ax))), x=0.01, ha="left")
     return canvas
 
 

@@ -12,7 +12,22 @@ HEAD = """\
 # Command line
 
 What `cowfast COMMAND --help` prints. Results go to stdout, progress and errors to stderr; every printing command takes
-`--format table|json|csv`.
+`--format table|json|csv`. No file is written that was not named with `-o`.
+
+| exit code | means |
+|---:|---|
+| 0 | all right |
+| 1 | finished, but something does not hold: `verify` found a disagreement, `litmus` an outcome that was not expected, `rerun` another number, a run of a `sweep` failed, `doctor` found no engine; or a bug of cowfast, which says so |
+| 2 | bad input: the message says what to write instead |
+| 130 | interrupted; finished runs of a sweep are kept |
+
+| environment | does |
+|---|---|
+| `NO_COLOR` | no colours |
+| `COLUMNS` | width of tables, where it is not a terminal's |
+| `_COWFAST_COMPLETE` | shell completion: `eval "$(_COWFAST_COMPLETE=bash_source cowfast)"`, likewise `zsh_source`; fish: `_COWFAST_COMPLETE=fish_source cowfast | source` |
+
+`-q`/`--quiet` leaves errors only on stderr, `-v`/`--verbose` says more there. `-h`/`--help` works everywhere.
 """
 
 
