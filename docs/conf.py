@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Sphinx: Markdown pages of this directory, built with ``make docs``; warnings are errors."""
 
+import re
+
 from cowfast._version import __version__
 
 project = "cowfast"
@@ -22,5 +24,17 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
-# The pages of sub-commands are one heading deeper; pages that a glob may find need not be there.
-suppress_warnings = ["myst.header", "toc.empty_glob"]
+suppress_warnings = ["myst.header"]  # the pages of sub-commands are one heading deeper
+
+
+def list_all_pages(app, docname, source):
+    """A page that no list of the index names is listed at its end, under "More"."""
+    if docname == "index":
+        named = set(re.findall(r"^[\w./-]+$", source[0], re.MULTILINE))
+        rest = sorted(app.env.found_docs - named - {"index"})
+        if rest:
+            source[0] += "\n```{toctree}\n:hidden:\n:caption: More\n\n" + "\n".join(rest) + "\n```\n"
+
+
+def setup(app):
+    app.connect("source-read", list_all_pages)
