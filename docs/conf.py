@@ -38,3 +38,4 @@ def list_all_pages(app, docname, source):
 
 def setup(app):
     app.connect("source-read", list_all_pages)
+    app.connect("env-get-outdated", lambda _app, _env, added, _changed, removed: ["index"] if added or removed else [])
