@@ -35,7 +35,7 @@ demo: $(VENV)/ready
 	cowfast plot out/random-mix.json copies -o out/random-mix-copies.png
 	cowfast plot out/random-mix.json churn -o out/random-mix-churn.png
 	cowfast report out/redis.json -o out/redis.html
-	@echo; echo 'Figures and a report are in out/. More to type, once .venv/bin is in PATH: cowfast --help'
+	@echo; echo 'Figures and a report are in out/. More to type after `. $(BIN)/activate`: cowfast --help'
 
 test: $(VENV)/ready-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -63,6 +63,7 @@ clean:
 
 # A stamp for each set of packages; each is an editable install, so that sources are used as they are.
 $(VENV)/ready: $(NATIVE) | $(VENV)/bin/python
+	@echo 'Installing into $(VENV): fetches packages and compiles; a minute on an idle machine, then it is done.'
 	$(PIP) install --editable .
 	@touch $@
 $(VENV)/ready-%: $(NATIVE) | $(VENV)/bin/python

@@ -19,7 +19,15 @@ Examples
   cowfast doctor --format json
 """
 
-_LIBRARIES = ("numpy", "scipy", "matplotlib", "polars", "pyarrow", "distributed")
+#: Library -> the extra that brings it ("" for those that are always there).
+_LIBRARIES = {
+    "numpy": "",
+    "scipy": "",
+    "matplotlib": "",
+    "polars": "results as data frames, Parquet: pip install 'cowfast[analysis]'",
+    "pyarrow": "Parquet: pip install 'cowfast[analysis]'",
+    "distributed": "sweeps on a cluster: pip install 'cowfast[cluster]'",
+}
 
 
 @click.command(epilog=EPILOG)
@@ -48,9 +56,9 @@ def _look() -> list[tuple[str, str, str]]:
         ("vector units", _flags(), "generators choose the widest at run time"),
         ("huge pages", _huge_pages(), "tables of more than 4 MiB; always or madvise is good"),
         ("perf", shutil.which("perf") or "not found", "recording; importing traces needs none"),
-        ("perf allowed", _paranoid(), "recording your own processes needs 1 or less, or root"),
+        ("perf allowed", _paranoid(), "recording needs root, or -1: sysctl kernel.perf_event_paranoid=-1"),
     ]
-    return found + [(name, _version(name), "optional" if name in _LIBRARIES[3:] else "") for name in _LIBRARIES]
+    return found + [(name, _version(name), use) for name, use in _LIBRARIES.items()]
 
 
 def _flags() -> str:

@@ -66,6 +66,8 @@ def verify(files: tuple[str, ...], policy: str | None, machine: dict[str, Any], 
                 f"{path.name}: {row['agree']:,} of {row['agree'] + row['disagree']:,} decidable write-protection faults agree",
                 quiet,
             )
+            for disagreement in found.disagreements if verbose else found.disagreements[:1]:
+                say(str(disagreement), quiet)
             continue
         if bulk.is_bulk(path):
             rows += [row.to_dict() for row in bulk.verify_bulk(path, policy, given, engine)]
@@ -80,7 +82,14 @@ def verify(files: tuple[str, ...], policy: str | None, machine: dict[str, Any], 
         print_json({"files": rows})
     else:
         for kind in dict.fromkeys(row["kind"] for row in rows):
-            print_table(
-                records_table([row | {"file": Path(row["file"]).name} for row in rows if row["kind"] == kind]), format
-            )
+            shown = [row | {"file": Path(row["file"]).name} for row in rows if row["kind"] == kind]
+            if format == "table":
+                shown = [row | _in_percent(row) for row in shown]
+            print_table(records_table(shown), format)
     return 1 if wrong else 0
+
+
+def _in_percent(row: dict[str, Any]) -> dict[str, str]:
+    """Return the shares among a row's figures as people write them; 0.99996 must not read as 1."""
+    share = row.get("agreement")
+    return {} if not isinstance(share, float) else {"agreement": f"{int(share * 1e5) / 1e3:.3f} %"}
