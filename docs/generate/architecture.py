@@ -30,7 +30,7 @@ USED_BY = (
     '<text x="{turned}" y="{middle}" fill="#777" text-anchor="middle" transform="rotate(-90 {turned} {middle})">'
     "is used by</text>"
 )
-HIDDEN = {"_version", "_checks", "policies", "tables"}
+HIDDEN = {"_version", "_checks", "policies", "policy_notes", "tables"}
 COMPILED = {"_layout", "_engine"}
 
 
