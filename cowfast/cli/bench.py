@@ -11,10 +11,10 @@ import click
 from cowfast.cli.options import format_option, quiet_options
 from cowfast.cli.output import print_json, print_table
 from cowfast.cli.progress import say
-from cowfast.compare import Column, Table
 
 if TYPE_CHECKING:
     from cowfast.bench import Bench
+    from cowfast.compare import Table
 
 EPILOG = """\b
 Examples
@@ -73,6 +73,8 @@ def bench(
 
 
 def _table(found: Bench, verbose: bool) -> Table:
+    from cowfast.compare import Column, Table
+
     columns = [Column("row", "left"), *map(Column, ("cowfast", "yardstick", "unit", "ratio", "goal"))]
     rows = [
         [row.name, f"{row.cowfast:.2f}", f"{row.yardstick:.2f}", row.unit, f"{row.ratio:.2f}", f"≥ {row.goal:.2f}"]
