@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,10 @@ from cowfast.traces.perf import Kernel, import_perf
 
 _VERDICTS = {Kernel.COPY: "copy", Kernel.REUSE: "reuse", Kernel.ZERO: "zeroed page", Kernel.UNKNOWN: "unknown"}
 _OUTCOMES = Outcome.COPIED | Outcome.REUSED | Outcome.ZERO_FILLED
+_EXPECTED = np.zeros(int(Kernel.VERDICT) + 1, np.uint32)  # but of a copy, which depends on the page
+_EXPECTED[[Kernel.REUSE, Kernel.ZERO]] = Outcome.REUSED, Outcome.ZERO_FILLED
+#: Events at a time: a disagreement on a reuse costs the copying of all tables and one chunk done twice.
+_CHUNK = 1 << 16
 _SAID = {0: "no fault", Outcome.COPIED: "copy", Outcome.REUSED: "reuse", Outcome.ZERO_FILLED: "zeroed page"}
 
 
@@ -138,86 +142,121 @@ class _Verifier:
         self.simulator = Simulator(loaded, machine, engine=engine)
         self.result = PerfAgreement(str(path), loaded.name, notes=list(trace.notes))
         self.leaving: set[int] = set()  # processes in teardown
-        self.base = 0
 
     def run(self) -> PerfAgreement:
-        for events, columns in self.trace.records(size=1 << 16):
-            self._chunk(events, columns)
-            self.base += len(events)
+        base = 0
+        for events, columns in self.trace.records(size=_CHUNK):
+            self._judge(base, events, columns, self._run(events, columns["kernel"]))
+            base += len(events)
             if self.progress:
-                self.progress(self.base, self.trace.events)
+                self.progress(base, self.trace.events)
         return self.result
 
-    def _chunk(self, events: np.ndarray, columns: dict[str, np.ndarray]) -> None:
-        kernel = columns["kernel"]
-        stops = np.flatnonzero(
-            (kernel & (Kernel.WP | Kernel.TEARDOWN) != 0) | np.isin(events["op"], [Op.EXIT, Op.EXEC])
-        )
-        outcomes = np.zeros(len(events), np.uint32)
+    def _run(self, events: np.ndarray, kernel: np.ndarray) -> _Said:
+        """Let the policy decide a chunk, stopping only where the state just before a fault matters.
+
+        That is rarely so: where somebody gives back its memory or two write at once.  It matters at a reuse of the kernel
+        too if the policy copies there; such a chunk is done again from its beginning, with a stop at each reuse.
+        """
+        faults = kernel & Kernel.WP != 0
+        reused = faults & (kernel & Kernel.VERDICT == Kernel.REUSE)
+        stops = faults & (self._somebody_leaves(events, kernel) | (kernel & Kernel.RACE_AFTER != 0))
+        if not reused.any() or self.simulator.engine_name != "fast":
+            return self._run_to(events, kernel, stops | reused)
+        before, leaving = self.simulator.snapshot(), self.leaving.copy()
+        said = self._run_to(events, kernel, stops)
+        if (said.outcomes[reused & ~stops] & Outcome.COPIED).any():
+            self.simulator.restore(before)
+            self.leaving = leaving
+            said = self._run_to(events, kernel, stops | reused)
+        return said
+
+    def _somebody_leaves(self, events: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        """Return for each event whether a process is in teardown then."""
+        leaving, found, since = self.leaving.copy(), np.zeros(len(events), bool), 0
+        marks = _marks(events, kernel)
+        for i, word, pid in zip(marks.tolist(), kernel[marks].tolist(), events["pid"][marks].tolist(), strict=True):
+            found[since:i] = bool(leaving)
+            since = i
+            (leaving.add if word & Kernel.TEARDOWN else leaving.discard)(pid)
+        found[since:] = bool(leaving)
+        return found
+
+    def _run_to(self, events: np.ndarray, kernel: np.ndarray, look: np.ndarray) -> _Said:
+        """Run the chunk; look at who has the page before each fault in ``look``."""
+        said = _Said(*(np.zeros(len(events), dtype) for dtype in (np.uint32, bool, bool)))
         done = 0
-        for i, op, pid, page, word in zip(
-            stops.tolist(), events["op"][stops].tolist(), events["pid"][stops].tolist(), events["page"][stops].tolist(),
-            kernel[stops].tolist(), strict=True,
-        ):  # fmt: skip
-            others: list[int] = []
-            verdict = word & Kernel.VERDICT
-            if word & Kernel.WP and verdict == Kernel.NOT_HANDLED:
-                self.simulator.run(events[done:i], outcomes[done:i])
-                done = i + 1
-                self._judge(word, 0, others)
-                continue
-            if word & Kernel.WP and (self.leaving or verdict == Kernel.REUSE or word & Kernel.RACE_AFTER):
-                self.simulator.run(events[done:i], outcomes[done:i])
-                done = i
-                others = [other for other in self.simulator.mappers(pid, page) if other != pid]
-            self.simulator.run(events[done : i + 1], outcomes[done : i + 1])
+        faults = kernel & Kernel.WP != 0
+        skip = faults & (kernel & Kernel.VERDICT == Kernel.NOT_HANDLED)
+        stop = look | skip
+        stop[_marks(events, kernel)] = True
+        stops = np.flatnonzero(stop)
+        for i, pid, page, word in zip(stops.tolist(), events["pid"][stops].tolist(), events["page"][stops].tolist(),
+                                      kernel[stops].tolist(), strict=True):  # fmt: skip
+            self.simulator.run(events[done:i], said.outcomes[done:i])
             done = i + 1
+            if skip[i]:
+                continue
+            others: list[int] = []
+            if look[i]:
+                others = [other for other in self.simulator.mappers(pid, page) if other != pid]
+                said.one_other[i] = len(others) == 1
+                said.others_leave[i] = bool(others) and self.leaving.issuperset(others)
+            self.simulator.run(events[i:done], said.outcomes[i:done])
             if word & Kernel.TEARDOWN:
                 self.leaving.add(pid)
-            elif op in (Op.EXIT, Op.EXEC):
+            elif not look[i]:
                 self.leaving.discard(pid)
-            else:
-                said = int(outcomes[i]) & _OUTCOMES
-                if not self._judge(word, said, others):
-                    self._tell(i, events[i], columns, word, said)
-                if verdict == Kernel.REUSE and said == Outcome.COPIED:
-                    self.simulator.run(make_events((Op.DISCARD, other, page, 1) for other in others))
-        self.simulator.run(events[done:], outcomes[done:])
+            elif word & Kernel.VERDICT == Kernel.REUSE and said.outcomes[i] & Outcome.COPIED:
+                self.simulator.run(make_events((Op.DISCARD, other, page, 1) for other in others))
+        self.simulator.run(events[done:], said.outcomes[done:])
+        return said
 
-    def _judge(self, word: int, said: int, others: list[int]) -> bool:
-        """Count one fault; False if policy and kernel differ."""
-        result, verdict = self.result, word & Kernel.VERDICT
-        result.faults += 1
-        result.copies += verdict == Kernel.COPY
-        result.reuses += verdict in (Kernel.REUSE, Kernel.NOT_HANDLED)
-        result.zero_pages += verdict == Kernel.ZERO
-        if verdict in (Kernel.UNKNOWN, Kernel.NOT_HANDLED):
-            result.unknown += 1
-            return True
-        leaving = bool(others) and self.leaving.issuperset(others)
-        before = word & Kernel.RACE_BEFORE and said == Outcome.REUSED
-        after = word & Kernel.RACE_AFTER and said == Outcome.COPIED and len(others) == 1
-        if leaving or before or after:
-            result.ambiguous += 1
-            return True
-        choice = said != Outcome.ZERO_FILLED
-        result.asked += choice
-        # Before its first write a page of a file is not anonymous: new whatever the policy, as the zero page is.
-        new = Outcome.ZERO_FILLED if word & Kernel.FILE else Outcome.COPIED
-        right = (
-            said == {Kernel.COPY: new, Kernel.REUSE: Outcome.REUSED, Kernel.ZERO: Outcome.ZERO_FILLED}[Kernel(verdict)]
+    def _judge(self, base: int, events: np.ndarray, columns: dict[str, np.ndarray], said: _Said) -> None:
+        """Count the faults of a chunk, which begins at event ``base``."""
+        result, where = self.result, np.flatnonzero(columns["kernel"] & Kernel.WP)
+        word, done = columns["kernel"][where], said.outcomes[where] & _OUTCOMES
+        verdict = word & Kernel.VERDICT
+        count = np.bincount(verdict, minlength=int(Kernel.VERDICT) + 1).tolist()
+        result.faults += len(where)
+        result.copies += count[Kernel.COPY]
+        result.reuses += count[Kernel.REUSE] + count[Kernel.NOT_HANDLED]
+        result.zero_pages += count[Kernel.ZERO]
+        result.unknown += count[Kernel.UNKNOWN] + count[Kernel.NOT_HANDLED]
+        known = (verdict != Kernel.UNKNOWN) & (verdict != Kernel.NOT_HANDLED)
+        race = ((word & Kernel.RACE_BEFORE != 0) & (done == Outcome.REUSED)) | (
+            (word & Kernel.RACE_AFTER != 0) & (done == Outcome.COPIED) & said.one_other[where]
         )
-        result.asked_right += choice and right
-        result.agree += right
-        result.disagree += not right
-        return right
-
-    def _tell(self, i: int, event: np.void, columns: dict[str, np.ndarray], word: int, said: int) -> None:
-        if len(self.result.disagreements) < self.limit:
-            seen = " (never seen before)" if word & Kernel.UNSEEN else ""
-            self.result.disagreements.append(
+        ambiguous = known & (said.others_leave[where] | race)
+        decided = known & ~ambiguous
+        # Before its first write a page of a file is not anonymous: new whatever the policy, as the zero page is.
+        copy = np.where(word & Kernel.FILE != 0, Outcome.ZERO_FILLED, Outcome.COPIED)
+        right = decided & (done == np.where(verdict == Kernel.COPY, copy, _EXPECTED[verdict]))
+        choice = decided & (done != Outcome.ZERO_FILLED)
+        result.ambiguous += int(np.count_nonzero(ambiguous))
+        result.agree += int(np.count_nonzero(right))
+        result.disagree += int(np.count_nonzero(decided & ~right))
+        result.asked += int(np.count_nonzero(choice))
+        result.asked_right += int(np.count_nonzero(choice & right))
+        for k in np.flatnonzero(decided & ~right)[: max(0, self.limit - len(result.disagreements))].tolist():
+            i = int(where[k])
+            seen = " (never seen before)" if word[k] & Kernel.UNSEEN else ""
+            result.disagreements.append(
                 Disagreement(
-                    self.base + i, int(columns["line"][i]), int(columns["time"][i]) / 1e6, format_event(event),
-                    _VERDICTS[Kernel(word & Kernel.VERDICT)], _SAID.get(said, f"outcome {said:#x}") + seen,
+                    base + i, int(columns["line"][i]), int(columns["time"][i]) / 1e6, format_event(events[i]),
+                    _VERDICTS[Kernel(int(verdict[k]))], _SAID.get(int(done[k]), f"outcome {int(done[k]):#x}") + seen,
                 )
             )  # fmt: skip
+
+
+class _Said(NamedTuple):
+    """What the policy did in a chunk, and what was so just before each fault that was looked at; one entry per event."""
+
+    outcomes: np.ndarray
+    one_other: np.ndarray
+    others_leave: np.ndarray
+
+
+def _marks(events: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Return where a process begins to give back its memory, and where it has done so."""
+    return np.flatnonzero((kernel & Kernel.TEARDOWN != 0) | np.isin(events["op"], [Op.EXIT, Op.EXEC]))

@@ -101,7 +101,7 @@ class Simulator:
 
         A snapshot is for the same build of cowfast on the same kind of computer; keep results, not snapshots.
         """
-        save(path, self.policy, self.machine, self._snapshot())
+        save(path, self.policy, self.machine, self.snapshot())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, check_every: int = 0) -> Self:
@@ -112,16 +112,21 @@ class Simulator:
         policy, machine, snapshot = load(path)
         simulator = cls(policy, machine, contents="contents" in snapshot, check_every=check_every)
         try:
-            simulator._engine.restore(snapshot)
+            simulator.restore(snapshot)
         except ValueError as error:
             raise SpecError(f"{path}: {error}; run the events again instead") from error
         return simulator
 
-    def _snapshot(self) -> dict[str, np.ndarray]:
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Return a copy of everything that the next event depends on, for :meth:`restore` (fast engine only)."""
         if self.engine_name != "fast":
             raise SpecError("only the fast engine has snapshots; the reference has to be run again")
         snapshot: dict[str, np.ndarray] = self._engine.snapshot()
         return snapshot
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        """Go back to what :meth:`snapshot` returned; ValueError if it is of another machine or build."""
+        self._engine.restore(snapshot)
 
     @property
     def counters(self) -> Counters:
