@@ -159,7 +159,9 @@ def test_map(run):
     copies = [runs.mean("copies", zipf_s=s) for s in needless]
     assert copies == sorted(copies, reverse=True)
     assert max(needless[0.0]) == needless[0.0][sizes.index(8192)] > 6 * needless[0.0][-1]
-    assert needless[0.0][sizes.index(8192)] == pytest.approx(0.1 * runs.mean("copies", zipf_s=0.0, memory=8192), rel=0.1)
+    assert needless[0.0][sizes.index(8192)] == pytest.approx(
+        0.1 * runs.mean("copies", zipf_s=0.0, memory=8192), rel=0.1
+    )
     assert max(needless[1.2]) < 1.25 * min(needless[1.2])
 
 
