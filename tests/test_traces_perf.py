@@ -238,6 +238,23 @@ def test_a_vfork_shares_memory_until_its_exec(imported):
     assert imported.trace.summary.found["vforks"] == 1
 
 
+def test_the_stack_that_a_vforked_child_execs_into_is_filled_too(imported):
+    r = started()
+    r.fork(100, 200)
+    r.touch(200, HEAP)  # in 100's memory
+    r.alloc(200, zero=True)
+    r.exec(200, vfork=True)
+    r.mmap(200, STACK, 0x21000, name="[stack]")
+    r.fork(200, 300)
+    r.copy(200, STACK + 0x20000)
+    r.gone(300)
+    r.gone(200)
+    found = imported(r, marks=True)
+    [stack] = [text for text, word in found if word == Kernel.IMPLIED]
+    assert (stack, WP | Kernel.COPY) in found
+    assert imported.trace.summary.found["vforks"] == 1
+
+
 def test_a_vfork_that_only_exits(imported):
     r = started()
     r.fork(100, 200)

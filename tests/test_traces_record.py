@@ -48,6 +48,23 @@ def test_a_forking_python_is_recorded_and_verifies(perf, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["x.cow", "x.txt.zst"]
 
 
+def test_a_parallel_make_is_recorded_and_verifies(perf, tmp_path):
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        pytest.skip("needs make and cc")
+    for i in range(4):
+        (tmp_path / f"f{i}.c").write_text(f"int f{i}(int x) {{ return x + {i}; }}\n")
+    rules = (
+        "all: f0.o f1.o f2.o f3.o\n\tx=$$(echo $^ | sed s/f/g/); (y=$$x; echo $$y) >names\n%.o: %.c\n\tcc -c $< -o $@\n"
+    )
+    (tmp_path / "Makefile").write_text(rules)
+    found = record(["make", "-s", "-j2", "-C", str(tmp_path)], tmp_path / "make.cow")
+    assert found.status == 0
+    assert (tmp_path / "names").read_text() == "g0.o f1.o f2.o f3.o\n"
+    agreement = verify_perf(found.trace.path, "linux-6.18")
+    assert agreement.faults > 300
+    assert agreement.agreement >= 0.999
+
+
 def test_what_is_said_where_it_cannot_be(tmp_path, monkeypatch):
     from cowfast.traces import record as function
 

@@ -9,9 +9,10 @@ disagreement does not spread:
 * A reuse of the kernel means that nobody else had the page any more: if the policy copied because somebody still had it,
   those ptes go (``discard``) before the next event.
 
-A fault is **ambiguous** if its verdict depends on something that took place at the same moment on another CPU: everybody
-else who has the page is giving back its memory just then, page by page; or the only other process that has it is in a
-write fault on it too.  Such faults are counted apart, whatever the verdicts are.
+A fault is **ambiguous** if its verdict depends on something that the recording does not show: everybody else who has the
+page is giving back its memory just then, page by page; or the only other process that has it is in a write fault on it
+at the same moment; or the policy copies a page that nobody else has, only because it is in the LRU batch of another CPU,
+which everything that runs on the machine fills and drains.  Such faults are counted apart, whatever the verdicts are.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cowfast._layout import Op, Outcome
+from cowfast._layout import Cause, Op, Outcome
 from cowfast.errors import TraceError
 from cowfast.events import format_event, make_events
 from cowfast.machine import Machine
@@ -227,7 +228,9 @@ class _Verifier:
         race = ((word & Kernel.RACE_BEFORE != 0) & (done == Outcome.REUSED)) | (
             (word & Kernel.RACE_AFTER != 0) & (done == Outcome.COPIED) & said.one_other[where]
         )
-        ambiguous = known & (said.others_leave[where] | race)
+        # Everybody on the machine fills and drains the LRU batches; the recording shows one program's part of that.
+        in_batch = (done == Outcome.COPIED) & (said.outcomes[where] >> Outcome.CAUSE_SHIFT == Cause.CAUSE_LRU_BATCH)
+        ambiguous = known & (said.others_leave[where] | race | in_batch)
         decided = known & ~ambiguous
         # Before its first write a page of a file is not anonymous: new whatever the policy, as the zero page is.
         copy = np.where(word & Kernel.FILE != 0, Outcome.ZERO_FILLED, Outcome.COPIED)

@@ -48,6 +48,12 @@ def test_any_executor_will_do(tmp_path, expected):
         assert pool.submit(int, "3").result() == 3  # it is the caller's and still open
 
 
+def test_loky_will_do(tmp_path, expected):
+    loky = pytest.importorskip("loky")
+    with loky.ProcessPoolExecutor(2) as pool:
+        assert told(sweep(SPEC, tmp_path / "results.jsonl", executor=pool)) == expected
+
+
 def test_what_is_there_is_not_done_again(tmp_path, expected):
     path = tmp_path / "results.jsonl"
     part = SPEC | {"grid": {"policy": ["linux-6.1", "linux-5.16"], "seed": [2]}}

@@ -439,7 +439,8 @@ class Importer:
         elif space is not None and space.users > 1:
             # A child of vfork leaves its parent's memory: from here on it has its own.
             space.users -= 1
-            self._spaces[pid] = self._from_nothing()
+            space = self._spaces[pid] = self._from_nothing()
+            space.fresh_stack_pages = self._loose.pop(pid, 0)
         elif space is not None and not self._teardown:
             self._exec(pid, pid, space)
             self._execing.discard(pid)
