@@ -88,17 +88,22 @@ def conditions(rows: Iterable[Row]) -> list[Condition]:
     """Return rows sorted by what they were run on, in the order in which they first appear."""
     groups: dict[bytes, tuple[dict[str, Any], dict[str, dict[int, Row]]]] = {}
     for row in rows:
-        spec = row.get("spec", {})
-        what = {"source": row.get("source"), **{key: spec.get(key) for key in ("source", "machine")}}
-        common = flatten({**what, "source": spec.get("source") or row.get("source")})
+        common = _common(row)
         key = msgspec.json.encode(common, order="deterministic")
         policies = groups.setdefault(key, (common, {}))[1]
         policies.setdefault(row["policy"], {})[row["seed"]] = row
-    varying = _varying([common for common, _ in groups.values()])
-    return [
-        Condition(", ".join(f"{name} = {common.get(key)}" for key, name in varying.items()), policies)
-        for common, policies in groups.values()
-    ]
+    names = _varying([common for common, _ in groups.values()])
+    return [Condition(_label(common, names), policies) for common, policies in groups.values()]
+
+
+def labels(rows: Sequence[Row]) -> list[str]:
+    """Return for each row what is not the same in all rows of its source: "memory = 4096, swap = sync"."""
+    commons = [(str(row.get("source")), _common(row)) for row in rows]
+    names = {
+        source: _varying([common for other, common in commons if other == source])
+        for source in {source for source, _ in commons}
+    }
+    return [_label(common, names[source]) for source, common in commons]
 
 
 def flatten(spec: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -109,11 +114,27 @@ def flatten(spec: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _common(row: Row) -> dict[str, Any]:
+    """Return what a run was done on, flat: all of its spec but policy and seed."""
+    spec = row.get("spec", {})
+    return flatten({"source": spec.get("source") or row.get("source"), "machine": spec.get("machine")})
+
+
+def _label(common: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} = {common.get(key)}" for key, name in names.items())
+
+
 def _varying(specs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the keys that are not the same everywhere -> how to call them."""
-    keys = dict.fromkeys(key for spec in specs for key in spec)
-    different = [key for key in keys if len({repr(spec.get(key)) for spec in specs}) > 1]
-    return {key: key.removeprefix("source.parameters.").removeprefix("machine.") for key in different}
+    names: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
+    for key in dict.fromkeys(key for spec in specs for key in spec):
+        name = key.removeprefix("source.parameters.").removeprefix("machine.")
+        here = [repr(spec.get(key)) for spec in specs]
+        # A machine that is sized for its source repeats the source's numbers.
+        if len(set(here)) > 1 and values.get(name) != here:
+            names[key], values[name] = name, here
+    return names
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -132,6 +132,22 @@ def test_only_what_changed_between_two_results():
     ]
 
 
+def test_what_changed_says_which_run_it_was():
+    def at(memory, copies, source="w"):
+        spec = {
+            "source": {"workload": source, "parameters": {"pages": memory}},
+            "machine": {"memory": memory, "pages": memory},
+        }
+        return row("a", 1, copies) | {"source": source, "spec": spec}
+
+    before = [at(50, 5), at(60, 5), at(70, 5), at(50, 5, "other")]
+    after = [at(50, 6), at(60, 7), at(70, 5), at(50, 5, "other")]
+    table = changed(before, after)
+    assert [column.heading for column in table.columns][:4] == ["policy", "source", "where", "seed"]
+    assert [line[2] for line in table.rows] == ["pages = 50, memory = 50", "pages = 60, memory = 60"]
+    assert table.notes == ["2 runs are the same in both"]
+
+
 def test_markdown_latex_and_csv_of_a_table():
     table = Table([Column("a|b", "left"), Column("50 %")], [["x_1|y", "1.0 ± 0.1"]], "title", ["note & more"])
     assert table.markdown().splitlines()[4] == r"| x_1\|y | 1.0 ± 0.1 |"
