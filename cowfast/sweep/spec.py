@@ -82,7 +82,7 @@ def nearest(name: str, names: list[str]) -> str:
     """Return the end of an error message: what was probably meant, and what there is."""
     close = difflib.get_close_matches(name, names, 1, 0.5)
     meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"{meant}There are: {', '.join(names)}"
+    return f"{meant}There are: {', '.join(dict.fromkeys(names))}"
 
 
 def _convert(data: Mapping[str, Any], where: str, folder: Path) -> SweepSpec:

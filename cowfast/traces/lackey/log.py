@@ -63,7 +63,7 @@ class Log:
                     break
         if self.pid < 0:
             raise TraceError(
-                f"{path.name}: no ==PID== in its first lines: this is not a lackey log; record it with: {RECORD}"
+                f"{path.name}: no ==PID== in its first lines: this is not a lackey log (or one recorded with -q); record it with: {RECORD}"
             )
 
     def __iter__(self) -> Iterator[Accesses | Call]:
