@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The lackey importer: on logs written here, and on real ones where valgrind is installed."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -219,7 +218,12 @@ def valgrind(tmp_path, *program: str) -> Trace:
         f"--log-file={tmp_path}/x.%p.log",
     ]
     subprocess.run([*command, *program], check=True, capture_output=True)
-    return import_lackey(sorted(tmp_path.glob("x.*.log")), tmp_path / "real.cow", seed=1)
+    logs = sorted(tmp_path.glob("x.*.log"))
+    try:
+        return import_lackey(logs, tmp_path / "real.cow", seed=1)
+    finally:
+        for log in logs:  # a gigabyte, maybe
+            log.unlink()
 
 
 def test_a_forking_c_program(tmp_path):
@@ -243,9 +247,9 @@ def test_a_forking_c_program(tmp_path):
     assert result.counters["reuses"] >= 150
 
 
+@pytest.mark.slow
 def test_a_forking_python(tmp_path):
-    if "COWFAST_LONG_TESTS" not in os.environ:
-        pytest.skip("takes a minute (a log of 50 million lines): set COWFAST_LONG_TESTS")
+    """A log of 50 million lines, most of them the interpreter's start."""
     script = "import os\nd = [str(i) for i in range(9000)]\np = os.fork()\n[s for s in d]\nif p: os.wait()\nelse: os._exit(0)\n"
     trace = valgrind(tmp_path, sys.executable, "-S", "-E", "-c", script)
     assert trace.summary.events_by_op["fork"] == 2
