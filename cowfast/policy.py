@@ -256,7 +256,7 @@ def _read(name_or_path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         values = tomllib.loads(data.decode())
     except OSError as error:
         raise PolicyError(name_or_path, "", f"cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: of TOML, of UTF-8, of a number with too many digits
         raise PolicyError(name_or_path, "", f"is not TOML: {error}") from None
     base = values.pop("based_on", None)
     if base is None:

@@ -3,7 +3,7 @@
 
 This is the only room that prints.  Results go to stdout, everything else (progress, errors) to stderr.
 Exit codes: 0 all right; 1 finished, but something does not hold (a disagreement, a run that failed); 2 bad input;
-130 interrupted.
+130 interrupted (Ctrl-C), 143 terminated (SIGTERM), 129 hung up (SIGHUP): 128 and the number of the signal.
 
 To add a sub-command, write ``cowfast/cli/NAME.py`` with a click command and add a line to ``COMMANDS``.
 """

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import click
 
 from cowfast._version import __version__
 from cowfast.cli.group import LazyGroup
+from cowfast.cli.signals import Ended, listen, stop_listening
 
 EPILOG = """\b
 Examples
@@ -22,7 +24,8 @@ Examples
 
 \b
 Exit codes: 0 all right; 1 finished, but something does not hold; 2 bad input;
-130 interrupted. NO_COLOR is honoured. Shell completion for bash (zsh, fish):
+130 interrupted, 143 terminated (128 and the signal's number). NO_COLOR is honoured.
+Shell completion for bash (zsh, fish):
   eval "$(_COWFAST_COMPLETE=bash_source cowfast)"
 """
 
@@ -47,12 +50,17 @@ def root() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit; a signal that asks it to end is obeyed after the clean-up."""
+    listen()
     code = invoke(sys.argv[1:] if arguments is None else list(arguments))
+    stop_listening()
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # `cowfast ... | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        code = code or _explain(error)
     sys.exit(code)
 
 
@@ -63,8 +71,10 @@ def invoke(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", 130)
+    except Ended as error:
+        return _fail("terminated", int(error.code or 1))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except Exception as error:
         return _explain(error)
@@ -95,5 +105,11 @@ def _explain(error: Exception) -> int:
 
 
 def _fail(message: str, code: int = 2) -> int:
-    click.echo(f"cowfast: {message}", err=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        click.echo(f"cowfast: {message}", err=True)
     return code
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed vanish: nobody can take it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

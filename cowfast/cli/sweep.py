@@ -14,6 +14,7 @@ import click
 
 from cowfast.cli.options import every, quiet_options
 from cowfast.cli.progress import duration, progress, say
+from cowfast.cli.signals import heard
 
 EPILOG = """\b
 Examples
@@ -91,21 +92,28 @@ def sweep(
     say(f"{summary.finished:,} runs in {duration(summary.seconds)}{skipped}{ended}: {output}", quiet)
     if summary.stopped:
         say("interrupted; the same command goes on from here")
-        return 130
+        return 128 + stop.number
     return 1 if failed else 0
 
 
+class _Stop(threading.Event):
+    """A flag that remembers the signal that set it."""
+
+    number: int = signal.SIGINT
+
+
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def _interruptible() -> Iterator[_Stop]:
     """Yield a flag that the first Ctrl-C (or TERM) sets, so that the line being written is finished; the second breaks."""
-    stop = threading.Event()
+    stop = _Stop()
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
+        stop.number = number
         stop.set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in heard()}
     try:
         yield stop
     finally:

@@ -172,7 +172,7 @@ def format_scenario(scenario: Scenario) -> str:
 
 
 def _positive(text: str, key: str, where: str, most: int) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:12]) <= most:
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and 1 <= int(text) <= most):
         raise SpecError(f"{where}: {key} {text!r} is not a whole number from 1 to {most}")
     return int(text)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from cowfast._layout import CONTENT, Cause, Op, Outcome
+from cowfast.errors import SpecError
+from cowfast.files import replacing
 from cowfast.litmus.format import Scenario, format_scenario, load_scenario
 from cowfast.policy import load_policy
 from cowfast.simulate import Simulator
@@ -105,7 +107,8 @@ def promote(path: str | Path, policies: Iterable[str], machines: Iterable[str]) 
     for verdict in judge(scenario, policies, machines, engine="reference"):
         expect.setdefault(verdict.machine, {})[verdict.policy] = verdict.seen
     text = format_scenario(replace(scenario, expect=expect))
-    changed = text != path.read_text()
+    changed = text.encode() != path.read_bytes()
     if changed:
-        path.write_text(text)
+        with replacing(path, SpecError) as file:
+            file.write(text.encode())
     return changed

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -56,11 +56,13 @@ def cost_table(path: str | Path | None = None) -> CostTable:
     Raises ``ResultsError`` for a file that is not one, or that prices what is no counter of the list above.
     """
     from cowfast.errors import ResultsError
+    from cowfast.files import read_toml
 
-    source: Any = Path(path) if path else resources.files(__package__) / "costs.toml"
+    with resources.as_file(resources.files(__package__) / "costs.toml") as built_in:
+        values = read_toml(path or built_in, 1 << 16, ResultsError)
     try:
-        table = msgspec.toml.decode(source.read_bytes(), type=CostTable)
-    except (OSError, msgspec.DecodeError) as error:
+        table = msgspec.convert(values, CostTable)
+    except msgspec.ValidationError as error:
         raise ResultsError(f"{path}: not a cost table ({error}); start from a copy of the built-in one") from error
     unknown = (set(table.ns) | set(table.assumed)) - set(LOOKS)
     if unknown:

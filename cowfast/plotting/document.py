@@ -9,7 +9,30 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from cowfast.errors import CowfastError, ResultsError
+from cowfast.files import read_whole
 from cowfast.plotting.rows import Row
+
+_MAX_VERIFIED = 1 << 26
+
+
+class _Record(msgspec.Struct):
+    """What a figure needs of a kernel record's line of ``cowfast verify``."""
+
+    file: str
+    policy: str
+    events: int
+    events_right: int
+
+
+class _Recording(msgspec.Struct):
+    """The same of a perf recording."""
+
+    file: str
+    policy: str
+    faults: int
+    agree: int
+    ambiguous: int
 
 
 class Document(NamedTuple):
@@ -50,11 +73,18 @@ def read_document(path: str | Path) -> Document:
 
 def _verified(path: Path) -> Sequence[Row] | None:
     try:
-        whole = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        whole = msgspec.json.decode(read_whole(path, _MAX_VERIFIED))
+    except (CowfastError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # load_results says what is wrong with it
     files = whole.get("files") if isinstance(whole, dict) else None
-    return files if isinstance(files, list) else None
+    if not isinstance(files, list):
+        return None
+    try:
+        for file in files:
+            msgspec.convert(file, _Record if isinstance(file, dict) and "events" in file else _Recording)
+    except msgspec.ValidationError as error:
+        raise ResultsError(f"{path}: files: not what `cowfast verify --format json` prints: {error}") from None
+    return files
 
 
 def common(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

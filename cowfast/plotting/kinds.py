@@ -9,6 +9,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cowfast.errors import ResultsError
+from cowfast.files import replacing
 from cowfast.plotting.document import Document, read_document
 from cowfast.plotting.rows import seeds, varying
 from cowfast.plotting.style import SIZES, letters, new_figure, styled
@@ -131,4 +132,5 @@ def draw(kind: str, results: str | Path, image: str | Path, *, size: str = "page
         raise ResultsError(f"no size {size!r}; write one of {', '.join(SIZES)}")
     with styled(size):
         canvas = figure(kind, read_document(results), size=size, **options)
-        canvas.savefig(image, metadata=_UNDATED.get(image.suffix))
+        with replacing(image, ResultsError) as file:
+            canvas.savefig(file, format=image.suffix[1:], metadata=_UNDATED.get(image.suffix))

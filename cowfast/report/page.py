@@ -12,6 +12,7 @@ from cowfast._version import __version__
 from cowfast.compare.run import choose_baseline
 from cowfast.compare.statistics import flatten
 from cowfast.errors import CowfastError, ResultsError
+from cowfast.files import replacing
 from cowfast.machine import Machine
 from cowfast.plotting import Document, read_document
 from cowfast.plotting.document import common
@@ -27,7 +28,9 @@ def write_report(
     ``baseline`` is the policy the others are compared with (default: as ``cowfast compare``). Raises ``ResultsError`` if
     the file has no results, ``SpecError`` if the baseline is not among them.
     """
-    Path(page).write_text(render(read_document(results), baseline=baseline, title=title), encoding="utf-8")
+    text = render(read_document(results), baseline=baseline, title=title)
+    with replacing(page, ResultsError) as file:
+        file.write(text.encode())
 
 
 def render(document: Document, *, baseline: str | None = None, title: str | None = None) -> str:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import TextIO
 
 from cowfast.errors import ResultsError
+from cowfast.files import replacing
 from cowfast.results.read import Results
 
 
@@ -25,13 +27,16 @@ def export(results: Results, path: str | os.PathLike[str]) -> None:
     """Write results to ``path``; its ending says the format: ``.csv`` or ``.parquet`` (needs the extra ``analysis``)."""
     path = Path(path)
     if path.suffix == ".csv":
-        with path.open("w", newline="") as stream:
-            write_csv(results, stream)
+        with replacing(path, ResultsError) as file:
+            text = io.TextIOWrapper(file, "utf-8", newline="")
+            write_csv(results, text)
+            text.detach()
     elif path.suffix == ".parquet":
         try:
             frame = results.to_polars()
         except ImportError as error:
             raise ResultsError("Parquet needs polars: pip install 'cowfast[analysis]'") from error
-        frame.write_parquet(path)
+        with replacing(path, ResultsError) as file:
+            frame.write_parquet(file)
     else:
         raise ResultsError(f"{path}: the name must end in .csv or .parquet")

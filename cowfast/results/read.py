@@ -6,10 +6,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 from cowfast.errors import ResultsError
-from cowfast.results.lines import decode, looks_torn
+from cowfast.files import open_regular
+from cowfast.results.lines import START, decode, looks_torn, problem
+
+#: Of a JSON document, which is decoded in one piece; the rows of a sweep come line by line and may be any number.
+MAX_DOCUMENT = 1 << 28
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,17 +97,14 @@ def load_results(*paths: str | os.PathLike[str]) -> Results:
     rows: dict[str, dict[str, Any]] = {}
     torn = 0
     for path in map(Path, paths):
-        if path.is_char_device():
-            raise ResultsError(f"{path} is a device; give a file that `cowfast sweep` wrote")
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ResultsError(f"{path} cannot be read: {error.strerror}") from error
-        for number, row in _rows(path, data):
-            if row is None:
-                torn += 1
-            elif row["counters"] != rows.setdefault(row["id"], row)["counters"]:
-                raise ResultsError(f"{path}, line {number}: run {row['id']} has other counters than the row before it")
+        with open_regular(path, ResultsError) as file:
+            for number, row in _rows(path, file):
+                if row is None:
+                    torn += 1
+                elif row["counters"] != rows.setdefault(row["id"], row)["counters"]:
+                    raise ResultsError(
+                        f"{path}, line {number}: run {row['id']} has other counters than the row before it"
+                    )
     good = [row for row in rows.values() if "error" not in row]
     failed = [row for row in rows.values() if "error" in row]
     if not rows:
@@ -111,12 +112,15 @@ def load_results(*paths: str | os.PathLike[str]) -> Results:
     return Results(good, failed, torn)
 
 
-def _rows(path: Path, data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    document = _document(data)
+def _rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    start = file.read(len(START))
+    file.seek(0)
+    document = None if start == START else _document(path, file)
     if document is not None:
         yield from enumerate(document, 1)
         return
-    for line in decode(data):
+    file.seek(0)
+    for line in decode(file):
         if line.row is None and not looks_torn(line.text):
             raise ResultsError(
                 f"{path}, line {line.number}: no row of a results file; give a file that `cowfast sweep` wrote"
@@ -124,18 +128,27 @@ def _rows(path: Path, data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]
         yield line.number, line.row
 
 
-def _document(data: bytes) -> list[dict[str, Any]] | None:
+def _document(path: Path, file: BinaryIO) -> list[dict[str, Any]] | None:
     """Return the rows of one JSON document as ``--format json`` prints it."""
     import msgspec
 
+    data = file.read(MAX_DOCUMENT + 1)
+    if len(data) > MAX_DOCUMENT:
+        return None
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if not isinstance(document, dict) or not isinstance(document.get("rows"), list):
         return None
     common = {"source": document.get("source"), "spec": {"machine": document.get("machine", {})}}
-    return [common | {"id": row.get("spec_hash")} | row for row in document["rows"]]
+    rows: list[dict[str, Any]] = []
+    for place, row in enumerate(document["rows"], 1):
+        row = common | {"id": row.get("spec_hash")} | row if isinstance(row, dict) else row
+        if wrong := problem(row):
+            raise ResultsError(f"{path}, row {place}: no row of results: {wrong}")
+        rows.append(row)
+    return rows
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from cowfast.errors import ResultsError
-from cowfast.results.lines import decode, encode, looks_torn
+from cowfast.results.lines import MAX_LINE, decode, encode, looks_torn, parts
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -101,24 +101,40 @@ class ResultsWriter:
 
     def _read(self) -> set[str]:
         """Return the ids that are there, and leave the file ending in a whole line."""
-        with open(self._file, "rb", closefd=False) as stream:
-            data = stream.read()
         ids = set()
-        for line in decode(data):
-            if line.row is not None:
-                ids.add(line.row["id"])
-            elif looks_torn(line.text):
-                self.dropped += 1
-            else:
-                raise ResultsError(f"{self.path}, line {line.number}: not a results file; choose another file with -o")
-        self._mend(data[data.rfind(b"\n") + 1 :], len(data))
+        with open(self._file, "rb", closefd=False) as stream:
+            for line in decode(stream):
+                if line.row is not None:
+                    ids.add(line.row["id"])
+                elif looks_torn(line.text) and len(line.text) < MAX_LINE:
+                    self.dropped += 1
+                else:
+                    raise ResultsError(
+                        f"{self.path}, line {line.number}: not a results file; choose another file with -o"
+                    )
+            self._mend(_tail(stream), stream.tell())
         return ids
 
     def _mend(self, tail: bytes, length: int) -> None:
         """Leave the file ending in a whole line: ``tail`` is what follows its last newline."""
-        lines = list(decode(tail))
+        lines = list(parts(tail))
         torn = lines.pop().text if lines and lines[-1].row is None else b""
         if torn:
             os.ftruncate(self._file, length - len(torn))
         if lines:
             os.write(self._file, b"\n")
+
+
+def _tail(stream: BinaryIO) -> bytes:
+    """Return what follows the last newline, reading backwards; the stream is left at its end."""
+    end = stream.seek(0, os.SEEK_END)
+    tail = b""
+    for back in range(end, -1, -(1 << 16)):
+        start = max(back - (1 << 16), 0)
+        stream.seek(start)
+        piece, newline, rest = stream.read(back - start).rpartition(b"\n")
+        tail = rest + tail
+        if newline or not start:
+            break
+    stream.seek(0, os.SEEK_END)
+    return tail

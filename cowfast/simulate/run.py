@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,6 @@ from cowfast.simulate.source import CHUNK, resolve_source
 
 if TYPE_CHECKING:
     import os
-    import threading
 
     import numpy as np
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     AnyPolicy: TypeAlias = str | os.PathLike[str] | Policy
     AnySource: TypeAlias = str | os.PathLike[str] | np.ndarray | EventSource
+
+#: Seconds of engine time between two looks at signals and at the stop flag, and the first guess of how many events
+#: that is: under memory pressure an event can take a hundred times as long as without.
+_SLICE, _FIRST_SLICE = 0.05, 1 << 14
 
 #: The reference is some hundred times slower: smaller chunks keep progress and Ctrl-C prompt.
 _CHUNKS = {"fast": CHUNK, "reference": 1 << 13}
@@ -103,7 +107,7 @@ def simulate_policies(
 
     As :func:`simulate`, but for these: ``threads`` policies run at a time (the engine needs no GIL); a policy that cannot
     process an event ends there with ``result.error`` while the others go on; setting ``stop`` raises :class:`Stopped`
-    after the current chunk.
+    within a tenth of a second or the time that one event takes.
     """
     options: dict[str, Any] = {"machine": machine, "seed": seed, "memory": memory, "parameters": parameters}
     options |= {"engine": engine, "chunk": chunk, "check_every": check_every, "sample_every": sample_every}
@@ -132,13 +136,22 @@ class _Run:
         self.sampler = Sampler(simulator, sample_every) if sample_every else None
         self.seconds = 0.0
         self.error: EventError | None = None
+        self._slice = _FIRST_SLICE
         self.started = datetime.now(UTC)
         self._clock = time.perf_counter()
 
-    def feed(self, events: np.ndarray) -> None:
-        if self.error is not None:
-            return
-        start = time.thread_time()
+    def feed(self, events: np.ndarray, stopped: Callable[[], bool]) -> None:
+        """Process events in slices so short that a signal is obeyed at once, until ``stopped()``."""
+        start, every = 0, max(1, self.simulator.check_every)
+        while start < len(events) and self.error is None and not stopped():
+            begun = time.perf_counter()
+            size = -(-self._slice // every) * every
+            self._feed(events[start : start + size])
+            start += size
+            self._slice = max(1, int(self._slice * min(4.0, _SLICE / max(time.perf_counter() - begun, 1e-9))))
+
+    def _feed(self, events: np.ndarray) -> None:
+        begun = time.thread_time()
         try:
             if self.sampler:
                 self.sampler.run(events)
@@ -146,7 +159,7 @@ class _Run:
                 self.simulator.run(events)
         except EventError as error:
             self.error = error
-        self.seconds += time.thread_time() - start
+        self.seconds += time.thread_time() - begun
 
     def result(self) -> Result:
         simulator, policy = self.simulator, self.simulator.policy
@@ -212,7 +225,7 @@ def _drive(
     source = runs[0].source
     total = None if source.events is None else source.events * len(runs)
     done = 0
-    for events in _fed(runs, source.chunks(seed=runs[0].seed, size=runs[0].chunk), threads):
+    for events in _fed(runs, source.chunks(seed=runs[0].seed, size=runs[0].chunk), threads, stop):
         done += events * len(runs)
         if progress:
             progress(Progress(source.name, done, total))
@@ -222,18 +235,29 @@ def _drive(
             return
 
 
-def _fed(runs: Sequence[_Run], chunks: Iterator[np.ndarray], threads: int) -> Iterator[int]:
+def _fed(
+    runs: Sequence[_Run], chunks: Iterator[np.ndarray], threads: int, stop: threading.Event | None
+) -> Iterator[int]:
     """Feed each chunk to every run and yield its length; with threads, the next one is made meanwhile."""
+    given_up = threading.Event()  # of our own: the caller's is for the caller to set
+
+    def stopped() -> bool:
+        return given_up.is_set() or (stop is not None and stop.is_set())
+
     if threads <= 1:
         for chunk in chunks:
             for run in runs:
-                run.feed(chunk)
+                run.feed(chunk, stopped)
             yield len(chunk)
         return
-    with ThreadPoolExecutor(threads, "cowfast") as pool:
+    pool = ThreadPoolExecutor(threads, "cowfast")
+    try:
         upcoming: Future[np.ndarray | None] = pool.submit(next, chunks, None)
         while (ready := upcoming.result()) is not None:
             upcoming = pool.submit(next, chunks, None)
-            for fed in [pool.submit(run.feed, ready) for run in runs]:
+            for fed in [pool.submit(run.feed, ready, stopped) for run in runs]:
                 fed.result()
             yield len(ready)
+    finally:
+        given_up.set()  # interrupted: the other policies need not finish a chunk that nobody will look at
+        pool.shutdown(cancel_futures=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import difflib
 import math
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -15,6 +14,10 @@ from typing import Any
 import msgspec
 
 from cowfast.errors import SpecError
+from cowfast.files import read_toml
+
+#: Of a spec: it is written by hand, or by a script that should say ``from`` and ``to``.
+MAX_BYTES = 1 << 20
 
 
 class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"zip_": "zip"}):
@@ -69,13 +72,7 @@ def load_spec(spec: str | os.PathLike[str] | Mapping[str, Any] | SweepSpec) -> S
     if isinstance(spec, Mapping):
         return _convert(spec, "the spec", Path())
     path = Path(spec)
-    try:
-        data = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise SpecError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not TOML: {error}") from error
-    return _convert(data, str(path), path.parent)
+    return _convert(read_toml(path, MAX_BYTES, SpecError), str(path), path.parent)
 
 
 def nearest(name: str, names: list[str]) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
-import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import BinaryIO
 import zstandard
 
 from cowfast.errors import TraceError
+from cowfast.files import open_regular
 
 BLOCK = 1 << 20
 MAX_LINE = 1 << 16
@@ -22,30 +22,10 @@ _XZ_MEMORY = 1 << 28
 _ZSTD_WINDOW = 1 << 27
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file for reading; TraceError for anything else.
-
-    A FIFO or a device would block or never end, so the kind is looked at before and after opening.
-    """
-    try:
-        _refuse_irregular(path, os.stat(path).st_mode)
-        file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")  # noqa: PTH123
-    except OSError as error:
-        raise TraceError(f"{os.fspath(path)} cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a NUL in the name
-        raise TraceError(f"{os.fspath(path)!r} cannot be read: {error}") from None
-    try:
-        _refuse_irregular(path, os.fstat(file.fileno()).st_mode)
-    except TraceError:
-        file.close()
-        raise
-    return file
-
-
 def blocks(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yield the contents of a file, decompressed if it is .xz, .zst or .gz (by its first bytes), a block at a time."""
     name = Path(path).name
-    with open_regular(path) as file:
+    with open_regular(path, TraceError) as file:
         start = file.read(6)
         file.seek(0)
         if start.startswith(b"\xfd7zXZ"):
@@ -92,13 +72,6 @@ def lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
             )
     if rest:
         yield number, [rest.decode("utf-8", "replace")]
-
-
-def _refuse_irregular(path: str | os.PathLike[str], mode: int) -> None:
-    if stat.S_ISDIR(mode):
-        raise TraceError(f"{os.fspath(path)} is a directory; name a file in it")
-    if not stat.S_ISREG(mode):
-        raise TraceError(f"{os.fspath(path)} is not a regular file (a FIFO, a device?): write it to a file first")
 
 
 def _read(file: BinaryIO | gzip.GzipFile | zstandard.ZstdDecompressionReader) -> Iterator[bytes]:

@@ -159,9 +159,9 @@ def _keep(text: Path, path: Path) -> None:
 
     import zstandard
 
-    from cowfast.traces.replace import replacing
+    from cowfast.files import replacing
 
-    with text.open("rb") as source, replacing(path) as file:
+    with text.open("rb") as source, replacing(path, TraceError) as file:
         if path.suffix == ".zst":
             zstandard.ZstdCompressor(level=9).copy_stream(source, file)
         elif path.suffix in (".xz", ".gz"):

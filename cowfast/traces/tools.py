@@ -14,6 +14,7 @@ import numpy as np
 from cowfast._layout import Op
 from cowfast.errors import TraceError
 from cowfast.events import format_event
+from cowfast.files import replacing
 from cowfast.traces.trace import Trace, load_trace
 from cowfast.traces.writer import TraceWriter
 
@@ -292,9 +293,8 @@ def _flag_text(op: int, flags: int) -> str:
 
 def _to_csv(trace: Trace, path: Path) -> None:
     from cowfast.traces.format import OP_NAMES
-    from cowfast.traces.replace import replacing
 
-    with replacing(path) as file:
+    with replacing(path, TraceError) as file:
         file.write((",".join(["op", "pid", "page", "arg", "flags"]) + "\n").encode())
         for events in trace.chunks(size=1 << 16):
             rows = [
@@ -310,10 +310,9 @@ def _to_parquet(trace: Trace, path: Path) -> None:
         import pyarrow.parquet as pq
     except ImportError:
         raise TraceError("Parquet needs pyarrow: pip install 'cowfast[analysis]'; or write a .csv") from None
-    from cowfast.traces.replace import replacing
 
     names = [*("op", "flags", "pid", "page", "arg"), *trace.columns]
-    with replacing(path) as file:
+    with replacing(path, TraceError) as file:
         writer = None
         for events, columns in trace.records():
             arrays = [pa.array(np.ascontiguousarray(events[name])) for name in names[:5]]

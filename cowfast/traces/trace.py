@@ -16,9 +16,9 @@ import zstandard
 
 from cowfast.errors import TraceError
 from cowfast.events import EVENT
+from cowfast.files import open_regular
 from cowfast.traces import format as fmt
 from cowfast.traces._tally import Tally
-from cowfast.traces.files import open_regular
 
 CHUNK = 1 << 20
 
@@ -43,7 +43,7 @@ class Trace:
         self.path = Path(path)
         self.name = self.path.name.removesuffix(".cow")
         self._partial = partial
-        with open_regular(self.path) as file:
+        with open_regular(self.path, TraceError) as file:
             try:
                 self.header, first = _read_header(file)
                 self._types = fmt.dtypes(self.header.columns)
@@ -88,7 +88,7 @@ class Trace:
         """
         stop = self.events if stop is None else min(stop, self.events)
         types = self._types if columns else {}
-        with open_regular(self.path) as file:
+        with open_regular(self.path, TraceError) as file:
             if self.header.compression == "none":
                 yield from self._mapped(file, start, stop, size, types)
                 return

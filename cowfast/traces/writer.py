@@ -16,11 +16,11 @@ import msgspec
 import numpy as np
 import zstandard
 
+from cowfast import files
 from cowfast._version import __version__
 from cowfast.errors import TraceError
 from cowfast.events import EVENT
 from cowfast.traces import format as fmt
-from cowfast.traces import replace
 from cowfast.traces._tally import Tally
 
 #: Events in a frame: small enough to seek well, large enough to compress well.
@@ -95,13 +95,10 @@ class TraceWriter:
         self._index: list[tuple[int, int]] = []
         self._notes: list[str] = []
         self.found: dict[str, Any] = {}
-        self._part = self._open()
+        self._part = files.part_of(self.path)
+        self._remove = weakref.finalize(self, files.unlink, self._part)  # before it is there: a signal may come between
+        self._file = files.start(self.path, self._part, TraceError)
         self._put(start)
-
-    def _open(self) -> Path:
-        part, self._file = replace.start(self.path)
-        self._remove = weakref.finalize(self, replace.unlink, part)
-        return part
 
     def write(self, events: np.ndarray, **columns: np.ndarray) -> None:
         """Append events (dtype ``EVENT``), with as many numbers in each declared column."""
@@ -142,7 +139,7 @@ class TraceWriter:
         try:
             self._flush([array[: self._filled] for array in self._frame])
             self._finish()
-            replace.finish(self._part, self._file, self.path)
+            files.finish(self._part, self._file, self.path)
         except OSError as error:
             self.abort()
             raise TraceError(f"{self.path} cannot be written: {error.strerror}; nothing was changed") from None

@@ -32,6 +32,7 @@ from msgspec import Meta
 
 from cowfast._layout import Op
 from cowfast.errors import WorkloadError
+from cowfast.files import read_toml
 from cowfast.workloads.program import FLAGS, Line, Pick, Program, any_of, each, line, toggle, zipf
 from cowfast.workloads.registry import (
     Count,
@@ -47,6 +48,7 @@ from cowfast.workloads.registry import (
     workload,
 )
 
+MAX_BYTES = 1 << 20
 Range = Annotated[tuple[int, int], Meta(description="first, count")]
 COMPOSED = ("fill", "sweep", "mix", "repeat")
 SINGLE = tuple(op.name.lower() for op in Op if op != Op.NR_OPS)
@@ -110,12 +112,7 @@ def load_workload(path: str | os.PathLike[str], **parameters: Any) -> Workload:
     a built-in workload, parameters of that.  Raises WorkloadError that names the file and the key.
     """
     path = Path(path)
-    try:
-        definition = msgspec.toml.decode(path.read_bytes())
-    except OSError as error:
-        raise WorkloadError(f"{path}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise WorkloadError(f"{path}: not TOML: {error}") from None
+    definition = read_toml(path, MAX_BYTES, WorkloadError)
     definition.setdefault("name", path.stem)
     own = {"events"} if definition.get("workload") else {"events", "processes", "pages", "references"}
     replaced = {key.replace("-", "_"): value for key, value in parameters.items()}

@@ -131,7 +131,7 @@ def test_a_place_that_cannot_be_written_is_found_at_once(tmp_path):
         ResultsWriter(tmp_path)
     with pytest.raises(ResultsError, match="not a file"):
         ResultsWriter("/dev/zero")
-    with pytest.raises(ResultsError, match="is a device"):
+    with pytest.raises(ResultsError, match="not a regular file"):
         load_results("/dev/zero")
 
 
