@@ -132,7 +132,7 @@ def _tail(stream: BinaryIO) -> bytes:
     for back in range(end, -1, -(1 << 16)):
         start = max(back - (1 << 16), 0)
         stream.seek(start)
-        piece, newline, rest = stream.read(back - start).rpartition(b"\n")
+        _, newline, rest = stream.read(back - start).rpartition(b"\n")
         tail = rest + tail
         if newline or not start:
             break

@@ -1,0 +1,215 @@
+#!/usr/bin/env python
+# SPDX-License-Identifier: MIT
+"""Fuzzes every reader of files (tests/fuzz_targets.py) for a night, or for as many inputs as you say.
+
+    python benchmarks/fuzz.py                             # 100,000 inputs for each target
+    python benchmarks/fuzz.py perf csv --runs 1000000
+    python benchmarks/fuzz.py --save                      # and keep the inputs that reach new code (tests/data/corpus)
+    python benchmarks/fuzz.py --json docs/reliability/fuzz.json
+
+With `atheris` (pip install atheris) the inputs are guided by the coverage of cowfast's Python code; without it they are
+changed at random, and the figures say so.  Each target runs in a process of its own with bounded memory; an input that
+crashes it, takes longer than 5 s, needs more than the memory or raises what is not documented is kept in --findings and
+makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+CORPUS = ROOT / "tests" / "data" / "corpus"
+
+#: Seconds for one input, MiB of address space of a target's process, and bytes of one target's saved inputs.
+HANG, MEMORY, KEPT = 5, 4096, 60_000
+
+
+def main() -> int:
+    """Run the targets one after another and say what was found."""
+    options = _options()
+    if options.child:
+        return _child(options.targets[0], options)
+    import fuzz_targets
+
+    options.findings.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for name in options.targets or fuzz_targets.TARGETS:
+        found[name] = _run(name, options)
+        print(name, json.dumps(found[name]), flush=True)
+    fuzz_targets.clean()
+    guided = all(one["guided"] for one in found.values())
+    document = {
+        "what": "inputs fuzzed" + ("" if guided else "; not guided by coverage, for atheris is not installed"),
+        "inputs": sum(one["inputs"] for one in found.values()),
+        "findings": sum(one["findings"] for one in found.values()),
+        "seconds_allowed": HANG,
+        "memory_allowed_mib": MEMORY,
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "targets": found,
+    }
+    if options.json:
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"{document['inputs']:,} inputs, {document['findings']} findings")
+    return 1 if document["findings"] else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("targets", nargs="*")
+    parser.add_argument("--runs", type=int, default=100_000, help="inputs for each target")
+    parser.add_argument("--seconds", type=int, default=0, help="stop a target after so long (0: only --runs)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--save", action="store_true", help="write the smallest inputs that reach all code that was reached")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="where bad inputs are kept")
+    parser.add_argument("--plain", action="store_true", help="without atheris, even if it is there")
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--merge", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _run(name: str, options: argparse.Namespace) -> dict[str, object]:
+    """Run a target in a process of its own, which may crash."""
+    import fuzz_targets
+
+    guided = not options.plain and _atheris()
+    with tempfile.TemporaryDirectory(prefix="cowfast-corpus-") as text:
+        corpus, kept = Path(text) / "corpus", Path(text) / "kept"
+        corpus.mkdir()
+        kept.mkdir()
+        for i, data in enumerate(fuzz_targets.corpus(name)):
+            (corpus / f"saved-{i:04}").write_bytes(data)
+        before = set(options.findings.iterdir())
+        command = [sys.executable, __file__, name, "--child", str(corpus), "--runs", str(options.runs)]
+        command += ["--seconds", str(options.seconds), "--seed", str(options.seed), "--findings", str(options.findings)]
+        command += [] if guided else ["--plain"]
+        begun = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        seconds = time.monotonic() - begun
+        if options.save and guided:
+            subprocess.run([*command, "--merge"], capture_output=True, check=False, env=os.environ | {"KEPT": str(kept)})
+            _save(name, kept)
+    counts = json.loads((re.findall(r"^COUNTS (.*)$", done.stderr, re.M) or ["{}"])[-1])
+    new = sorted(path.name for path in set(options.findings.iterdir()) - before)
+    bad = done.returncode != 0
+    if bad:
+        (options.findings / f"{name}.log").write_text(done.stderr[-20_000:])
+    return {
+        "inputs": sum(counts.values()),
+        "said": counts,
+        "seconds": round(seconds, 1),
+        "guided": guided,
+        "findings": max(len([each for each in new if not each.endswith(".log")]), int(bad)),
+    }
+
+
+def _atheris() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("atheris") is not None
+
+
+def _save(name: str, kept: Path) -> None:
+    """Pack the smallest of the inputs that were kept: all together at most :data:`KEPT` bytes."""
+    CORPUS.mkdir(parents=True, exist_ok=True)
+    total = 0
+    with zipfile.ZipFile(CORPUS / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(kept.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
+            total += path.stat().st_size
+            if total <= KEPT:
+                file.writestr(zipfile.ZipInfo(path.name[:16]), path.read_bytes())
+
+
+def _child(name: str, options: argparse.Namespace) -> int:
+    """Fuzz one target in this process; the counts go to stderr every now and then, for the process may die."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY << 20, MEMORY << 20))
+    if options.plain:
+        return _change_at_random(name, options)
+    import atheris
+
+    with atheris.instrument_imports(include=["cowfast"], enable_loader_override=False):
+        import fuzz_targets
+    said = _Counts()
+
+    def test(data: bytes) -> None:
+        said.add(fuzz_targets.call(name, data))
+
+    words = Path(options.child).parent / "words"
+    quoted = ("".join(f"\\x{byte:02x}" for byte in word.encode()) for word in fuzz_targets.WORDS[name])
+    words.write_text("".join(f'"{word}"\n' for word in quoted))
+    arguments = [sys.argv[0], f"-max_len={fuzz_targets.MAX_LENGTH}", f"-timeout={HANG}", "-rss_limit_mb=3072"]
+    arguments += [f"-artifact_prefix={options.findings}/{name}-", f"-dict={words}", f"-seed={options.seed}"]
+    if options.merge:
+        arguments += ["-merge=1", os.environ["KEPT"], str(options.child)]
+    else:
+        arguments += [f"-runs={options.runs}", f"-max_total_time={options.seconds}", str(options.child)]
+    atheris.Setup(arguments, test)
+    atheris.Fuzz()
+    return 0
+
+
+class _Counts:
+    """What the target said, printed every thousand inputs."""
+
+    def __init__(self) -> None:
+        self.said: Counter[str] = Counter()
+        self.total = 0
+
+    def add(self, word: str) -> None:
+        self.said[word] += 1
+        self.total += 1
+        if self.total % 100 == 0:
+            print("COUNTS", json.dumps(self.said), file=sys.stderr, flush=True)
+
+
+def _change_at_random(name: str, options: argparse.Namespace) -> int:
+    """The same without coverage: saved inputs with pieces cut out, doubled, exchanged and overwritten."""
+    import random
+    import signal
+
+    import fuzz_targets
+
+    def hang(_number: int, _frame: object) -> None:
+        raise TimeoutError(f"longer than {HANG} s")
+
+    signal.signal(signal.SIGALRM, hang)
+    draw, said = random.Random(options.seed), _Counts()
+    corpus = [path.read_bytes() for path in sorted(options.child.iterdir())]
+    words = [word.encode() for word in fuzz_targets.WORDS[name]]
+    for _ in range(options.runs):
+        data = bytearray(draw.choice(corpus))
+        for _ in range(draw.randint(1, 4)):
+            at, length = draw.randint(0, len(data)), draw.choice((0, 1, 4, 30))
+            other = draw.choice(corpus)
+            start = draw.randint(0, len(other))
+            piece = draw.choice((b"", draw.randbytes(3), draw.choice(words), other[start : start + 60]))
+            data[at : at + length] = piece
+        try:
+            signal.alarm(HANG)
+            said.add(fuzz_targets.call(name, bytes(data[: fuzz_targets.MAX_LENGTH])))
+        except BaseException:
+            (options.findings / f"{name}-bad-{said.total}").write_bytes(data)
+            raise
+        finally:
+            signal.alarm(0)
+    print("COUNTS", json.dumps(said.said), file=sys.stderr, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
