@@ -7,7 +7,6 @@ JSON, then one little-endian 32-bit word an event (operation << 28 | process << 
 
 from __future__ import annotations
 
-import lzma
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,7 +71,7 @@ def read_stream(path: Path) -> tuple[dict[str, Any], np.ndarray]:
         with open_record(path) as file:
             header = msgspec.json.decode(file.readline(1 << 16), type=dict[str, Any])
             data = file.read(MAX_STREAM)
-    except (msgspec.DecodeError, lzma.LZMAError, EOFError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TraceError(f"{path}: not a stream ({error})") from None
     words = np.frombuffer(data[: len(data) // 4 * 4], "<u4")
     ops = words >> 28

@@ -7,7 +7,7 @@ event (``e`` its text, ``p`` the processes' pages, ``f`` the frames, ``d`` the v
 
 from __future__ import annotations
 
-import lzma
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 from cowfast.errors import TraceError
+from cowfast.files import open_regular
+from cowfast.traces.files import blocks
 
 MAX_LINE = 1 << 22
 MAX_EVENTS = 1 << 17  # of one script, which is held in memory
@@ -33,28 +35,51 @@ class Script:
 
 def open_record(path: Path) -> BinaryIO:
     """Opens a record, compressed or not; TraceError if it is not a regular file."""
-    if not path.is_file():
-        raise TraceError(f"{path}: no such file (a regular file is needed)")
-    try:
-        return lzma.open(path) if path.suffix == ".xz" else path.open("rb")  # type: ignore[return-value]
-    except OSError as error:
-        raise TraceError(f"{path}: cannot be read ({error.strerror})") from None
+    file = open_regular(path, TraceError)
+    file.close()
+    return io.BufferedReader(_Unpacked(path), 1 << 16)
+
+
+class _Unpacked(io.RawIOBase):
+    """A file as it is or decompressed, in bounded memory, as :func:`cowfast.traces.files.blocks` yields it."""
+
+    def __init__(self, path: Path) -> None:
+        self._blocks = blocks(path)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._blocks, b""))
+        n = min(len(buffer), len(self._rest))
+        buffer[:n] = self._rest[:n]
+        self._rest = self._rest[n:]
+        return n
+
+    def close(self) -> None:
+        self._blocks.close()
+        super().close()
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and object of each line; TraceError names the line that is none."""
     number = 0
     decoder = msgspec.json.Decoder(dict[str, Any])
-    try:
-        with open_record(path) as file:
-            while line := file.readline(MAX_LINE):
-                number += 1
-                try:
-                    yield number, decoder.decode(line)
-                except msgspec.DecodeError as error:
-                    raise TraceError(f"{path}, line {number}: not a record ({error})") from None
-    except (lzma.LZMAError, EOFError) as error:
-        raise TraceError(f"{path}, after line {number}: the file is truncated or damaged ({error})") from None
+    with open_record(path) as file:
+        while True:
+            try:
+                line = file.readline(MAX_LINE)
+            except TraceError as error:
+                raise TraceError(f"{path}, after line {number}: the file is truncated or damaged ({error})") from None
+            if not line:
+                return
+            number += 1
+            try:
+                yield number, decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise TraceError(f"{path}, line {number}: not a record ({error})") from None
 
 
 def check_state(row: dict[str, Any], where: str) -> None:

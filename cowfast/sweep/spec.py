@@ -18,6 +18,8 @@ from cowfast.files import read_toml
 
 #: Of a spec: it is written by hand, or by a script that should say ``from`` and ``to``.
 MAX_BYTES = 1 << 20
+#: Of the numbers of one range; how many runs are allowed is asked later.
+MAX_RANGE = 1_000_000
 
 
 class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"zip_": "zip"}):
@@ -132,7 +134,10 @@ def _values(name: str, given: Any) -> list[Any]:
         numbers = given.keys() <= {"from", "to", "step"} and all(isinstance(value, int) for value in given.values())
         if not numbers or not {"from", "to"} <= given.keys() or given.get("step", 1) < 1:
             raise SpecError(f"{name}: a range is written {{ from = 1, to = 10 }}, with step if it is not 1")
-        return list(range(given["from"], given["to"] + 1, given.get("step", 1)))
+        values = range(given["from"], given["to"] + 1, given.get("step", 1))
+        if (given["to"] - given["from"]) // values.step > MAX_RANGE:
+            raise SpecError(f"{name}: more than {MAX_RANGE:,} numbers from {given['from']} to {given['to']}; write a step")
+        return list(values)
     return given if isinstance(given, list) else [given]
 
 

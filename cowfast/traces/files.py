@@ -7,7 +7,7 @@ import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,11 +18,13 @@ from cowfast.files import open_regular
 
 BLOCK = 1 << 20
 MAX_LINE = 1 << 16
+#: What is compressed more than so many times, beyond the first so many bytes, is no recording: each line has a time.
+_RATIO, _FREE = 500, 1 << 24
 _XZ_MEMORY = 1 << 28
 _ZSTD_WINDOW = 1 << 27
 
 
-def blocks(path: str | os.PathLike[str]) -> Iterator[bytes]:
+def blocks(path: str | os.PathLike[str]) -> Generator[bytes]:
     """Yield the contents of a file, decompressed if it is .xz, .zst or .gz (by its first bytes), a block at a time."""
     name = Path(path).name
     with open_regular(path, TraceError) as file:
@@ -38,7 +40,15 @@ def blocks(path: str | os.PathLike[str]) -> Iterator[bytes]:
         else:
             source = _read(file)
         try:
-            yield from source
+            unpacked = 0
+            for block in source:
+                unpacked += len(block)
+                if unpacked > _FREE and unpacked > _RATIO * max(file.tell(), 1):
+                    raise TraceError(
+                        f"{name}: it unpacks to more than {_RATIO} times its size: is it made to fill memory and time? "
+                        "If it is honest, unpack it yourself first"
+                    )
+                yield block
         except (lzma.LZMAError, zstandard.ZstdError, zlib.error, gzip.BadGzipFile) as error:
             raise TraceError(f"{name}: the compressed data are damaged: {error}") from None
         except EOFError:

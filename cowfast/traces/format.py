@@ -33,6 +33,7 @@ EVENTS_FRAME, SUMMARY_FRAME, INDEX_FRAME, FOOTER = b"COWE", b"COWS", b"COWX", b"
 #: Bounds that hold before anything is allocated, whatever a file claims.
 MAX_FRAME_EVENTS = 1 << 20
 MAX_JSON = 1 << 20
+MAX_INDEX = 1 << 28  # of 16 million frames: two thousand billion events
 MAX_COLUMNS = 8
 
 _PREFIX = struct.Struct("<8sII")  # magic, bytes of the header, CRC of length and header

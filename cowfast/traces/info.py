@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from cowfast._layout import Op
+from cowfast.errors import TraceError
 from cowfast.traces.trace import Trace
 
 _COUNTED = 1 << 28  # pages that have a counter each (1 GiB of them at most)
 _BINS = 33  # powers of two
+_LEAF = 9  # memory grows by 512 pages of a process, wherever they are
 
 
 def trace_info(trace: Trace) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def _counted(trace: Trace) -> dict[str, Any]:
         return {"distribution": f"not counted: more than {_COUNTED:,} page numbers"}
     accesses = np.zeros(trace.space, np.uint32)
     touchers = np.zeros(trace.space, np.uint16)
-    touched: dict[int, np.ndarray] = {}
+    touched: dict[int, np.ndarray] = {}  # process and 512 pages -> whether each was
     by_process = np.zeros((2, trace.processes), np.int64)
     times: list[int] = []
     for events, columns in trace.records():
@@ -66,15 +68,21 @@ def _counted(trace: Trace) -> dict[str, Any]:
             times = [times[0] if times else int(columns["time"][0]), int(columns["time"][-1])]
         accessed = events[events["op"] <= Op.WRITE]
         pages, pids, ops = accessed["page"], accessed["pid"], accessed["op"]
-        accesses += np.bincount(pages, minlength=trace.space).astype(np.uint32)
+        if len(accessed) and (pages.max() >= trace.space or pids.max() >= trace.processes):
+            raise TraceError(f"{trace.path}: it has accesses beyond the sizes that its summary says; import it again")
+        which, times_accessed = np.unique(pages, return_counts=True)
+        accesses[which] += times_accessed.astype(np.uint32)
         for op in (Op.READ, Op.WRITE):
             by_process[int(op)] += np.bincount(pids[ops == op], minlength=trace.processes)
-        for pid in np.unique(pids).tolist():
-            bits = touched.setdefault(pid, np.zeros((trace.space + 7) // 8, np.uint8))
-            mine = np.unique(pages[pids == pid])
-            new = mine[bits[mine >> 3] >> (mine & 7) & 1 == 0]
-            np.bitwise_or.at(bits, new >> 3, (1 << (new & 7)).astype(np.uint8))
-            touchers[new] += 1
+        pairs = np.unique(pids.astype(np.uint64) << np.uint64(32) | pages)
+        groups = pairs >> np.uint64(_LEAF)
+        starts = np.flatnonzero(np.diff(groups, prepend=~groups[:1]))
+        for group, mine in zip(groups[starts].tolist(), np.split(pairs, starts[1:]), strict=True):
+            bits = touched.setdefault(group, np.zeros(1 << _LEAF, np.bool))
+            place = (mine & np.uint64((1 << _LEAF) - 1)).astype(np.int64)
+            new = mine[~bits[place]]
+            bits[place] = True
+            touchers[(new & np.uint64(0xFFFFFFFF)).astype(np.int64)] += 1
     powers = np.bincount(np.frexp(accesses[accesses > 0].astype(np.float64))[1] - 1, minlength=1)
     sharing = np.bincount(touchers)
     most = np.argsort(-by_process.sum(0), kind="stable")[:20]

@@ -257,7 +257,7 @@ def _read_end(file: BinaryIO, first: int) -> tuple[fmt.Summary, np.ndarray]:
         summary = msgspec.json.decode(text, type=fmt.Summary)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"its summary cannot be understood: {error}") from None
-    data, head = _read_plain(file, there, fmt.INDEX_FRAME, "index", size)
+    data, head = _read_plain(file, there, fmt.INDEX_FRAME, "index", min(fmt.MAX_INDEX, size))
     index = np.frombuffer(data, fmt.INDEX) if len(data) % fmt.INDEX.itemsize == 0 else np.zeros(0, fmt.INDEX)
     counts, offsets = index["events"].astype(np.int64), index["offset"]
     if (
