@@ -29,6 +29,7 @@ import zipfile
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -46,12 +47,23 @@ def main() -> int:
     import fuzz_targets
 
     options.findings.mkdir(parents=True, exist_ok=True)
-    found = {}
+    bad = 0
     for name in options.targets or fuzz_targets.TARGETS:
-        found[name] = _run(name, options)
-        print(name, json.dumps(found[name]), flush=True)
+        one = _run(name, options)
+        bad += one["findings"]
+        print(name, json.dumps(one), flush=True)
+        if options.json:
+            _write(options.json, name, one)
     fuzz_targets.clean()
-    guided = all(one["guided"] for one in found.values())
+    return 1 if bad else 0
+
+
+def _write(path: Path, name: str, one: dict[str, Any]) -> None:
+    """Put the figures of a target's last run beside those of the others."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = json.loads(path.read_text())["targets"] if path.exists() else {}
+    found = dict(sorted((before | {name: one}).items()))
+    guided = all(each["guided"] for each in found.values())
     document = {
         "what": "inputs fuzzed" + ("" if guided else "; not guided by coverage, for atheris is not installed"),
         "inputs": sum(one["inputs"] for one in found.values()),
@@ -62,10 +74,7 @@ def main() -> int:
         "python": platform.python_version(),
         "targets": found,
     }
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"{document['inputs']:,} inputs, {document['findings']} findings")
-    return 1 if document["findings"] else 0
+    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _options() -> argparse.Namespace:
@@ -83,7 +92,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(name: str, options: argparse.Namespace) -> dict[str, object]:
+def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run a target in a process of its own, which may crash."""
     import fuzz_targets
 
@@ -94,7 +103,7 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, object]:
         kept.mkdir()
         for i, data in enumerate(fuzz_targets.corpus(name)):
             (corpus / f"saved-{i:04}").write_bytes(data)
-        before = set(options.findings.iterdir())
+        before = _kept(name, options)
         command = [sys.executable, __file__, name, "--child", str(corpus), "--runs", str(options.runs)]
         command += ["--seconds", str(options.seconds), "--seed", str(options.seed), "--findings", str(options.findings)]
         command += [] if guided else ["--plain"]
@@ -105,17 +114,21 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, object]:
             subprocess.run([*command, "--merge"], capture_output=True, check=False, env=os.environ | {"KEPT": str(kept)})
             _save(name, kept)
     counts = json.loads((re.findall(r"^COUNTS (.*)$", done.stderr, re.M) or ["{}"])[-1])
-    new = sorted(path.name for path in set(options.findings.iterdir()) - before)
+    new = _kept(name, options) - before
     bad = done.returncode != 0
     if bad:
-        (options.findings / f"{name}.log").write_text(done.stderr[-20_000:])
+        (options.findings / f"{name}.log").write_text(done.stdout[-20_000:] + done.stderr[-20_000:])
     return {
         "inputs": sum(counts.values()),
         "said": counts,
         "seconds": round(seconds, 1),
         "guided": guided,
-        "findings": max(len([each for each in new if not each.endswith(".log")]), int(bad)),
+        "findings": max(len(new), int(bad)),
     }
+
+
+def _kept(name: str, options: argparse.Namespace) -> set[Path]:
+    return {path for kind in ("crash", "timeout", "oom", "bad") for path in options.findings.glob(f"{name}-{kind}-*")}
 
 
 def _atheris() -> bool:

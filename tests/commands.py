@@ -19,7 +19,10 @@ from typing import NamedTuple
 
 
 class Ended(NamedTuple):
-    """How a command ended; ``code`` 'hang' is one that had to be stopped."""
+    """How a command ended; ``code`` 'hang' is one that had to be stopped.
+
+    ``seconds`` are of the processor, for others may use it too; ``peak_mib`` is the most memory of the process so far.
+    """
 
     words: list
     code: object
@@ -57,7 +60,7 @@ def _one(words, seconds):
     from cowfast.cli.main import invoke
 
     out, err = io.StringIO(), io.StringIO()
-    begun = time.monotonic()
+    begun = time.process_time()
     signal.alarm(seconds)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -71,8 +74,8 @@ def _one(words, seconds):
         err.write("".join(traceback.format_exception(error)))
     finally:
         signal.alarm(0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    return words, code, out.getvalue()[-2000:], err.getvalue()[-4000:], time.monotonic() - begun, peak
+    peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) >> 10
+    return words, code, out.getvalue()[-2000:], err.getvalue()[-4000:], time.process_time() - begun, peak
 
 
 def main():

@@ -22,6 +22,7 @@ import zstandard
 
 from commands import run_many
 from cowfast.cli import COMMANDS
+from cowfast.errors import TraceError
 from cowfast.events import make_events
 from cowfast.traces import TraceWriter
 from cowfast.traces import format as fmt
@@ -210,7 +211,10 @@ MAKE = {
 @pytest.mark.parametrize("kind", [kind for kind in MAKE if kind != "no permission"])
 def test_every_reader_refuses_what_is_no_file(good, odd, kind):
     # A name with nothing behind it may be a workload's: the message says so.  An empty .toml is TOML.
-    refused(good, readers(good, odd(kind)))
+    commands = list(readers(good, odd(kind)))
+    if kind == "empty file":  # beside an honest one it adds nothing: what an interrupted sweep leaves
+        commands = [words for words in commands if words[:2] != ["export", str(good / "r.jsonl")]]
+    refused(good, commands)
 
 
 @pytest.mark.slow
@@ -222,7 +226,8 @@ def test_every_reader_without_permission(good, odd):
 @pytest.mark.parametrize("kind", ["directory", "FIFO", "socket", "symlink loop", "device"])
 def test_every_writer_refuses_what_is_no_file(good, odd, kind):
     ended = refused(good, writers(good, odd(kind)))
-    assert all(Path(odd(kind)(".csv")).name.split(".")[0] in each.err for each in ended)
+    name = "/dev/zero" if kind == "device" else Path(odd(kind)(".csv")).name.split(".")[0]
+    assert all(name in each.err for each in ended)
 
 
 @pytest.mark.slow
@@ -417,8 +422,12 @@ def test_the_largest_page_numbers(good, tmp_path):
             continue
         for page, arg in ((last, 0), (last, last), (0, last), (2**31, 2**31)):
             path = tmp_path / f"{op.name.lower()}-{page}-{arg}.cow"
-            with TraceWriter(path) as out:
-                out.write(make_events([(Op.WRITE, 0, last), (op, 0, page, arg)]))
+            try:
+                with TraceWriter(path) as out:
+                    out.write(make_events([(Op.WRITE, 0, last), (op, 0, page, arg)]))
+            except TraceError as error:
+                assert page + arg > 2**32, error
+                continue
             commands += [["run", str(path), "-q"], ["run", str(path), "-q", "--memory", "100"]]
     text = tmp_path / "last.cow"
     commands += [["trace", "info", str(text)], ["trace", "cat", str(text)], ["compare", str(text), "-q"]]

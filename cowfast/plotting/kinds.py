@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill
@@ -130,7 +131,9 @@ def draw(kind: str, results: str | Path, image: str | Path, *, size: str = "page
         raise ResultsError(f"{image}: the name must end in {', '.join(SUFFIXES)}")
     if size not in SIZES:
         raise ResultsError(f"no size {size!r}; write one of {', '.join(SIZES)}")
+    whole = io.BytesIO()
     with styled(size):
         canvas = figure(kind, read_document(results), size=size, **options)
-        with replacing(image, ResultsError) as file:
-            canvas.savefig(file, format=image.suffix[1:], metadata=_UNDATED.get(image.suffix))
+        canvas.savefig(whole, format=image.suffix[1:], metadata=_UNDATED.get(image.suffix))
+    with replacing(image, ResultsError) as file:
+        file.write(whole.getbuffer())

@@ -36,7 +36,9 @@ def export(results: Results, path: str | os.PathLike[str]) -> None:
             frame = results.to_polars()
         except ImportError as error:
             raise ResultsError("Parquet needs polars: pip install 'cowfast[analysis]'") from error
+        whole = io.BytesIO()  # polars has its own words for a disk that is full
+        frame.write_parquet(whole)
         with replacing(path, ResultsError) as file:
-            frame.write_parquet(file)
+            file.write(whole.getbuffer())
     else:
         raise ResultsError(f"{path}: the name must end in .csv or .parquet")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, overload
 
 from cowfast.errors import ResultsError
 from cowfast.files import open_regular
-from cowfast.results.lines import START, decode, looks_torn, problem
+from cowfast.results.lines import MAX_LINE, START, decode, looks_torn, problem
 
 #: Of a JSON document, which is decoded in one piece; the rows of a sweep come line by line and may be any number.
 MAX_DOCUMENT = 1 << 28
@@ -121,7 +121,7 @@ def _rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | No
         return
     file.seek(0)
     for line in decode(file):
-        if line.row is None and not looks_torn(line.text):
+        if line.row is None and not (looks_torn(line.text) and len(line.text) < MAX_LINE):
             raise ResultsError(
                 f"{path}, line {line.number}: no row of a results file; give a file that `cowfast sweep` wrote"
             )

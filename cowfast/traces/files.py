@@ -20,6 +20,7 @@ BLOCK = 1 << 20
 MAX_LINE = 1 << 16
 #: What is compressed more than so many times, beyond the first so many bytes, is no recording: each line has a time.
 _RATIO, _FREE = 500, 1 << 24
+_PIECE = 1 << 14  # read so little of a compressed file at a time that the ratio is known
 _XZ_MEMORY = 1 << 28
 _ZSTD_WINDOW = 1 << 27
 
@@ -36,7 +37,7 @@ def blocks(path: str | os.PathLike[str]) -> Generator[bytes]:
             source = _read(gzip.GzipFile(fileobj=file))
         elif start.startswith(b"\x28\xb5\x2f\xfd"):
             reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-            source = _read(reader.stream_reader(file, read_across_frames=True))
+            source = _read(reader.stream_reader(file, read_size=_PIECE, read_across_frames=True))
         else:
             source = _read(file)
         try:
@@ -96,13 +97,13 @@ def _xz(file: BinaryIO) -> Iterator[bytes]:
         unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
         while not unpacker.eof:
             if unpacker.needs_input and not data:
-                data = file.read(BLOCK)
+                data = file.read(_PIECE)
                 if not data:
                     raise EOFError
             out = unpacker.decompress(data, BLOCK)
             data = b""
             if out:
                 yield out
-        data = unpacker.unused_data.lstrip(b"\0") or file.read(BLOCK)  # streams may follow one another, padded
+        data = unpacker.unused_data.lstrip(b"\0") or file.read(_PIECE)  # streams may follow one another, padded
         if not data:
             return

@@ -68,12 +68,14 @@ def _counted(trace: Trace) -> dict[str, Any]:
             times = [times[0] if times else int(columns["time"][0]), int(columns["time"][-1])]
         accessed = events[events["op"] <= Op.WRITE]
         pages, pids, ops = accessed["page"], accessed["pid"], accessed["op"]
-        if len(accessed) and (pages.max() >= trace.space or pids.max() >= trace.processes):
+        if pages.max(initial=0) >= trace.space or pids.max(initial=0) >= trace.processes:
             raise TraceError(f"{trace.path}: it has accesses beyond the sizes that its summary says; import it again")
         which, times_accessed = np.unique(pages, return_counts=True)
         accesses[which] += times_accessed.astype(np.uint32)
         for op in (Op.READ, Op.WRITE):
             by_process[int(op)] += np.bincount(pids[ops == op], minlength=trace.processes)
+        if not len(accessed):
+            continue
         pairs = np.unique(pids.astype(np.uint64) << np.uint64(32) | pages)
         groups = pairs >> np.uint64(_LEAF)
         starts = np.flatnonzero(np.diff(groups, prepend=~groups[:1]))

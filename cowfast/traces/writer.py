@@ -111,7 +111,7 @@ class TraceWriter:
         bad = self._tally.add(events)
         if bad >= 0:
             raise TraceError(
-                f"event {self._written + self._filled + bad}: {events[bad]} has an unknown operation or process"
+                f"event {self._written + self._filled + bad}: {events[bad]} has an unknown operation or process, or ends beyond page 2^32"
             )
         arrays = [events, *(columns[name] for name in self._types)]
         done = 0
