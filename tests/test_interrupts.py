@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Signals at random moments: the right exit code, earlier output intact or the new one whole, nothing left behind.
+
+benchmarks/interrupts.py sends many more, to every command, and says how long the answer took.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from cowfast._layout import Op
+from cowfast.events import make_events
+from cowfast.policy import policy_names
+from cowfast.results import load_results
+from cowfast.simulate import Stopped, simulate_policies
+from cowfast.traces import load_trace
+from interrupting import COMMAND, left_behind, make_inputs, scenarios, send
+
+ENDED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ENDED)
+def test_sigterm_leaves_no_part_of_a_trace(inputs, tmp_path, number):
+    """An end that Python does not turn into an exception by itself used to leave `.NAME.part`."""
+    (tmp_path / "out.cow").write_bytes(b"earlier")
+    words = ["trace", "import", "perf", str(inputs / "perf.txt"), "-o", "out.cow"]
+    process = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.part")):
+        assert process.poll() is None, "done before it could be interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == ENDED[number]
+    assert said.strip() == ("cowfast: interrupted" if number == signal.SIGINT else "cowfast: terminated")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.cow"]
+    assert (tmp_path / "out.cow").read_bytes() == b"earlier"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", scenarios())
+def test_two_signals_to_every_command(inputs, tmp_path, name):
+    for number, moment in ((signal.SIGINT, 0.5), (signal.SIGTERM, 0.8)):
+        found = send(name, inputs, tmp_path / number.name, number, moment)
+        assert not found.problems, found
+
+
+def test_what_the_parent_ignores_stays_ignored(tmp_path):
+    """`nohup cowfast ...` and a shell's background jobs."""
+    code = "import signal, os; from cowfast.cli.signals import listen; listen(); os.kill(os.getpid(), signal.SIGHUP); print('on')"
+    done = subprocess.run(["sh", "-c", f'trap "" HUP; exec "{sys.executable}" -c "{code}"'], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "on\n")
+
+
+def test_a_second_signal_does_not_disturb_the_clean_up():
+    code = """
+import os, signal, time
+from cowfast.cli.signals import listen
+listen()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+finally:
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("cleaned up", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (143, "cleaned up\n")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("engine", ["fast", "reference"])
+def test_a_run_stops_within_a_fifth_of_a_second(threads, engine):
+    """Of processor time: events under memory pressure, every policy, chunks of a million."""
+    draw = np.random.default_rng(1)
+    events = make_events([(Op.FORK, 0, 0, 1)])
+    events = np.concatenate([events, np.zeros(3_000_000 if engine == "fast" else 30_000, events.dtype)])
+    events["op"][1:] = draw.choice([Op.READ, Op.WRITE, Op.PAGEOUT], len(events) - 1)
+    events["page"][1:] = draw.integers(0, 4096, len(events) - 1)
+    events["arg"][1:][events["op"][1:] == Op.PAGEOUT] = 64
+    stop, stopped = threading.Event(), []
+
+    def later():
+        time.sleep(0.3)
+        stopped.append(time.process_time())
+        stop.set()
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    with pytest.raises(Stopped):
+        while True:
+            simulate_policies(events, policy_names(), {"memory": 2000, "cpus": 1}, engine=engine, threads=threads, stop=stop)
+    assert time.process_time() - stopped[0] < 0.2 * threads
+    thread.join()
+
+
+def test_a_finished_comparison_does_not_set_the_flag_of_its_caller():
+    stop = threading.Event()
+    for threads in (1, 2):
+        events = make_events([(Op.WRITE, 0, 1), (Op.WRITE, 3, 1)])
+        [result] = simulate_policies(events, ["linux-6.18"], threads=threads, stop=stop)
+        assert result.error
+        assert not stop.is_set()
+
+
+def test_the_counters_do_not_depend_on_the_slices(monkeypatch):
+    from cowfast.simulate import run
+
+    told = []
+    for slices in (1, 97, 1 << 20):
+        monkeypatch.setattr(run, "_FIRST_SLICE", slices)
+        results = simulate_policies("random-mix", ["linux-5.10", "linux-6.18"], memory="50%", sample_every=700,
+                                    parameters={"events": 5000, "pages": 64})  # fmt: skip
+        told.append([(result.counters.to_dict(), result.samples) for result in results])
+    assert told[0] == told[1] == told[2]
+
+
+def test_left_behind_sees_what_is_left(tmp_path):
+    (tmp_path / ".x.cow.1234abcd.part").touch()
+    assert left_behind(tmp_path, os.getpid()) == [".x.cow.1234abcd.part"]
+    assert load_trace
+    assert load_results
