@@ -45,12 +45,12 @@ def main() -> int:
     problems = []
     for name in scenarios():
         found = []
-        for round in range(options.rounds):
+        for turn in range(options.rounds):
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                one = send(name, inputs, room / f"{name}-{round}-{number.name}", number, draw.uniform(0.05, 1))
+                one = send(name, inputs, room / f"{name}-{turn}-{number.name}", number, draw.uniform(0.05, 1))
                 found.append(one)
                 problems += [f"{name}, {number.name} after {one.moment:.2f} s: {text}" for text in one.problems]
-                shutil.rmtree(room / f"{name}-{round}-{number.name}")
+                shutil.rmtree(room / f"{name}-{turn}-{number.name}")
         answers = sorted(one.answer for one in found if one.code == 128 + one.number)
         commands[name] = {
             "signals": len(found),

@@ -88,7 +88,7 @@ def make_inputs(folder):
             out.write(chunk)
     recording = Recording()
     recording.mmap(100, HEAP, 0x400000, name="[heap]")
-    for page in range(20_000):
+    for page in range(120_000):
         recording.touch(100, HEAP + page % 1024 * 4096)
     (folder / "perf.txt").write_text("\n".join(recording.lines) + "\n")
     (folder / "lackey.log").write_text("==10== Lackey\n==10== Parent PID: 1\n" + " S 1fff000778,8\n L 04000ff8,16\n" * 100_000)

@@ -121,7 +121,7 @@ def test_the_counters_do_not_depend_on_the_slices(monkeypatch):
 
     told = []
     for slices in (1, 97, 1 << 20):
-        monkeypatch.setattr(run, "_FIRST_SLICE", slices)
+        monkeypatch.setattr(run, "_FIRST_SLICE", {"fast": slices})
         results = simulate_policies("random-mix", ["linux-5.10", "linux-6.18"], memory="50%", sample_every=700,
                                     parameters={"events": 5000, "pages": 64})  # fmt: skip
         told.append([(result.counters.to_dict(), result.samples) for result in results])

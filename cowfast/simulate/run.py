@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 #: Seconds of engine time between two looks at signals and at the stop flag, and the first guess of how many events
 #: that is: under memory pressure an event can take a hundred times as long as without.
-_SLICE, _FIRST_SLICE = 0.05, 1 << 14
+_SLICE, _FIRST_SLICE = 0.05, {"fast": 1 << 14, "reference": 1 << 7}
 
 #: The reference is some hundred times slower: smaller chunks keep progress and Ctrl-C prompt.
 _CHUNKS = {"fast": CHUNK, "reference": 1 << 13}
@@ -136,7 +136,7 @@ class _Run:
         self.sampler = Sampler(simulator, sample_every) if sample_every else None
         self.seconds = 0.0
         self.error: EventError | None = None
-        self._slice = _FIRST_SLICE
+        self._slice = _FIRST_SLICE.get(simulator.engine_name, 1)
         self.started = datetime.now(UTC)
         self._clock = time.perf_counter()
 
