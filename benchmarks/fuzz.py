@@ -16,8 +16,8 @@ makes the exit code 1.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import os
 import platform
 import re
 import resource
@@ -36,7 +36,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 CORPUS = ROOT / "tests" / "data" / "corpus"
 
 #: Seconds for one input, MiB of address space of a target's process, and bytes of one target's saved inputs.
-HANG, MEMORY, KEPT = 5, 4096, 60_000
+HANG, MEMORY, KEPT = 5, 4096, 20_000
 
 
 def main() -> int:
@@ -59,9 +59,18 @@ def main() -> int:
 
 
 def _write(path: Path, name: str, one: dict[str, Any]) -> None:
-    """Put the figures of a target's last run beside those of the others."""
+    """Add the figures of a run to those of the runs before; the findings are those of the last run of each target."""
     path.parent.mkdir(parents=True, exist_ok=True)
     before = json.loads(path.read_text())["targets"] if path.exists() else {}
+    if name in before:
+        last = before[name]
+        said = {word: last["said"].get(word, 0) + one["said"].get(word, 0) for word in {**last["said"], **one["said"]}}
+        one |= {
+            "inputs": last["inputs"] + one["inputs"],
+            "said": said,
+            "seconds": round(last["seconds"] + one["seconds"], 1),
+        }
+        one["guided"] &= last["guided"]
     found = dict(sorted((before | {name: one}).items()))
     guided = all(each["guided"] for each in found.values())
     document = {
@@ -83,12 +92,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=100_000, help="inputs for each target")
     parser.add_argument("--seconds", type=int, default=0, help="stop a target after so long (0: only --runs)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--save", action="store_true", help="write the smallest inputs that reach all code that was reached")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--save", action="store_true", help="keep the smallest inputs that reached new code")
+    parser.add_argument("--json", type=Path, help="figures to add to")
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="where bad inputs are kept")
     parser.add_argument("--plain", action="store_true", help="without atheris, even if it is there")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--merge", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -98,9 +106,8 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
     guided = not options.plain and _atheris()
     with tempfile.TemporaryDirectory(prefix="cowfast-corpus-") as text:
-        corpus, kept = Path(text) / "corpus", Path(text) / "kept"
+        corpus = Path(text) / "corpus"
         corpus.mkdir()
-        kept.mkdir()
         for i, data in enumerate(fuzz_targets.corpus(name)):
             (corpus / f"saved-{i:04}").write_bytes(data)
         before = _kept(name, options)
@@ -110,9 +117,8 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         begun = time.monotonic()
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         seconds = time.monotonic() - begun
-        if options.save and guided:
-            subprocess.run([*command, "--merge"], capture_output=True, check=False, env=os.environ | {"KEPT": str(kept)})
-            _save(name, kept)
+        if options.save:
+            _save(name, [path.read_bytes() for path in corpus.iterdir()])
     counts = json.loads((re.findall(r"^COUNTS (.*)$", done.stderr, re.M) or ["{}"])[-1])
     new = _kept(name, options) - before
     bad = done.returncode != 0
@@ -137,15 +143,17 @@ def _atheris() -> bool:
     return importlib.util.find_spec("atheris") is not None
 
 
-def _save(name: str, kept: Path) -> None:
-    """Pack the smallest of the inputs that were kept: all together at most :data:`KEPT` bytes."""
+def _save(name: str, found: list[bytes]) -> None:
+    """Pack the smallest of the inputs that reached new code: all together at most :data:`KEPT` bytes."""
+    import fuzz_targets
+
     CORPUS.mkdir(parents=True, exist_ok=True)
     total = 0
     with zipfile.ZipFile(CORPUS / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as file:
-        for path in sorted(kept.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
-            total += path.stat().st_size
+        for data in sorted(set(found) - set(fuzz_targets.seeds(name)), key=lambda data: (len(data), data)):
+            total += len(data)
             if total <= KEPT:
-                file.writestr(zipfile.ZipInfo(path.name[:16]), path.read_bytes())
+                file.writestr(zipfile.ZipInfo(hashlib.sha256(data).hexdigest()[:12]), data)
 
 
 def _child(name: str, options: argparse.Namespace) -> int:
@@ -167,10 +175,7 @@ def _child(name: str, options: argparse.Namespace) -> int:
     words.write_text("".join(f'"{word}"\n' for word in quoted))
     arguments = [sys.argv[0], f"-max_len={fuzz_targets.MAX_LENGTH}", f"-timeout={HANG}", "-rss_limit_mb=3072"]
     arguments += [f"-artifact_prefix={options.findings}/{name}-", f"-dict={words}", f"-seed={options.seed}"]
-    if options.merge:
-        arguments += ["-merge=1", os.environ["KEPT"], str(options.child)]
-    else:
-        arguments += [f"-runs={options.runs}", f"-max_total_time={options.seconds}", str(options.child)]
+    arguments += [f"-runs={options.runs}", f"-max_total_time={options.seconds}", str(options.child)]
     atheris.Setup(arguments, test)
     atheris.Fuzz()
     return 0

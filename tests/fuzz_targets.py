@@ -191,14 +191,62 @@ TARGETS = {
 
 #: Words that readers look for, so that changes hit more than letters.
 WORDS = {
-    "perf": ["PERF_RECORD_FORK(", "PERF_RECORD_MMAP2", "exceptions:page_fault_user:", "address=0x", "error_code=0x7", "\n"],
+    "perf": [
+        "PERF_RECORD_FORK(",
+        "PERF_RECORD_MMAP2",
+        "exceptions:page_fault_user:",
+        "address=0x",
+        "error_code=0x7",
+        "\n",
+    ],
     "lackey": ["SYSCALL[10,1]( 56) sys_clone", "created child ", "Success(0x", " S ", " L ", " M ", "==10== "],
     "csv": ["op,pid,page,arg,flags", "write,", "4294967295", "65534", "look", '"', "\r"],
     "cow": ["COWE", "COWS", "COWX", "COW!", "\x00\x00\x00\x00", "zstd", "none"],
-    "policy": ["based_on", "write_fault", "swap_in", "[switches]", "copy if ", "reuse", "refs", "mapped", '"""', "= 1e9", "[["],
-    "workload": ["[[phase]]", "[[part]]", "do = ", "repeat", "times = 0", "mix", "weights = {", "zipf_s", "events = ", "size"],
-    "sweep": ["[grid]", "[zip]", "policy", "seed", "{ from = 0, to = 9 }", "memory", "machine.cpus", "source_parameters"],
-    "litmus": ["expect disk", "name ", "space ", "processes ", "!write 0 0", "fork 0 1", "pin 0 0 ref=1", ": linux-6.1"],
+    "policy": [
+        "based_on",
+        "write_fault",
+        "swap_in",
+        "[switches]",
+        "copy if ",
+        "reuse",
+        "refs",
+        "mapped",
+        '"""',
+        "= 1e9",
+        "[[",
+    ],
+    "workload": [
+        "[[phase]]",
+        "[[part]]",
+        "do = ",
+        "repeat",
+        "times = 0",
+        "mix",
+        "weights = {",
+        "zipf_s",
+        "events = ",
+        "size",
+    ],
+    "sweep": [
+        "[grid]",
+        "[zip]",
+        "policy",
+        "seed",
+        "{ from = 0, to = 9 }",
+        "memory",
+        "machine.cpus",
+        "source_parameters",
+    ],
+    "litmus": [
+        "expect disk",
+        "name ",
+        "space ",
+        "processes ",
+        "!write 0 0",
+        "fork 0 1",
+        "pin 0 0 ref=1",
+        ": linux-6.1",
+    ],
     "results": ['{"id":"', '"spec":', '"counters":', '"rows":', "null", "1e999", "[[[[", "\\ud800", '"policy":'],
     "record": ['{"script":', '"pages":', '"e":', '"p":', '"f":', '"d":', '"sc":', "write 0 0", "null", "-1"],
 }
@@ -206,14 +254,14 @@ WORDS["cow-sealed"] = WORDS["cow"]
 
 
 def corpus(name):
-    """Return the saved inputs of a target."""
+    """Return the honest inputs of a target and those that were saved."""
     import zipfile
 
     path = _HERE / "data" / "corpus" / f"{name}.zip"
     if not path.exists():
         return seeds(name)
     with zipfile.ZipFile(path) as file:
-        return [file.read(entry) for entry in sorted(file.namelist())]
+        return [*seeds(name), *(file.read(entry) for entry in sorted(file.namelist()))]
 
 
 def seeds(name):
@@ -225,7 +273,9 @@ def seeds(name):
         return [_container(compression, frame) for compression in ("zstd", "none") for frame in (7, 64)]
     if name == "results":
         path = _ROOM / "seed.jsonl"
-        rows = [simulate("random-mix", policy, parameters={"events": 50}).row() for policy in ("linux-5.16", "linux-6.18")]
+        rows = [
+            simulate("random-mix", policy, parameters={"events": 50}).row() for policy in ("linux-5.16", "linux-6.18")
+        ]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         document = {"source": "random-mix", "machine": rows[0]["spec"]["machine"], "rows": rows[:1]}
         return [path.read_bytes(), json.dumps(document, indent=1).encode()]
@@ -235,8 +285,10 @@ def seeds(name):
         "lackey": [LACKEY],
         "csv": [CSV],
         "policy": [path.read_bytes() for path in built_in] + [b'based_on = "linux-6.18"\n[switches]\nbatch = 0\n'],
-        "workload": [path.read_bytes() for path in sorted((_HERE.parent / "docs").rglob("*.toml"))] + [_WORKLOAD, _PARTS],
-        "sweep": [path.read_bytes() for path in sorted((_HERE.parent / "benchmarks" / "sweeps").rglob("*.toml"))] + [_SWEEP],
+        "workload": [path.read_bytes() for path in sorted((_HERE.parent / "docs").rglob("*.toml"))]
+        + [_WORKLOAD, _PARTS],
+        "sweep": [path.read_bytes() for path in sorted((_HERE.parent / "benchmarks" / "sweeps").rglob("*.toml"))]
+        + [_SWEEP],
         "litmus": [path.read_bytes() for path in sorted((_HERE / "litmus").glob("*.litmus"))],
         "record": ["".join(json.dumps(row) + "\n" for row in [HEAD, *ROWS]).encode()],
     }

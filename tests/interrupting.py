@@ -39,7 +39,7 @@ def scenarios():
     return {
         "run": ["run", "random-mix", *work],
         "run a trace": ["run", "{in}/t.cow", "--memory", "50%"],
-        "run the reference": ["run", "random-mix", "--engine", "reference", "--events", "60000", "--memory", "75%"],
+        "run the reference": ["run", "random-mix", "--engine", "reference", "--events", "5000", "--memory", "75%"],
         "compare": ["compare", "random-mix", *few, *work],
         "compare results": ["compare", "{in}/r.jsonl"],
         "sweep": ["sweep", "{in}/spec.toml", "-o", "out.jsonl", "--executor", "threads:2"],
@@ -91,7 +91,9 @@ def make_inputs(folder):
     for page in range(120_000):
         recording.touch(100, HEAP + page % 1024 * 4096)
     (folder / "perf.txt").write_text("\n".join(recording.lines) + "\n")
-    (folder / "lackey.log").write_text("==10== Lackey\n==10== Parent PID: 1\n" + " S 1fff000778,8\n L 04000ff8,16\n" * 100_000)
+    (folder / "lackey.log").write_text(
+        "==10== Lackey\n==10== Parent PID: 1\n" + " S 1fff000778,8\n L 04000ff8,16\n" * 100_000
+    )
     (folder / "e.csv").write_text("op,pid,page\n" + "".join(f"write,0,{i % 999}\n" for i in range(100_000)))
     (folder / "perf").write_text(FAKE_PERF.replace("perf.txt", str(folder / "perf.txt")))
     (folder / "perf").chmod(0o755)
@@ -143,7 +145,11 @@ def start(name, inputs, folder):
     for word in words:
         if word.startswith("out.") and not (folder / word).exists() and not word.endswith(".jsonl"):
             (folder / word).write_bytes(LITMUS.encode() if word.endswith(".litmus") else EARLIER)
-    environment = os.environ | {"TMPDIR": str(folder / "tmp"), "PATH": f"{inputs}:{os.environ['PATH']}", "MPLBACKEND": "agg"}
+    environment = os.environ | {
+        "TMPDIR": str(folder / "tmp"),
+        "PATH": f"{inputs}:{os.environ['PATH']}",
+        "MPLBACKEND": "agg",
+    }
     return subprocess.Popen([*COMMAND, *words], cwd=folder, env=environment, start_new_session=True, text=True,
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
 
@@ -205,7 +211,13 @@ def broken(folder):
             elif path.suffix == ".litmus":
                 load_scenario(path)
             else:
-                ends = {".csv": b"\n", ".txt": b"\n", ".html": b"</html>\n", ".parquet": b"PAR1", ".png": b"IEND\xaeB`\x82"}
+                ends = {
+                    ".csv": b"\n",
+                    ".txt": b"\n",
+                    ".html": b"</html>\n",
+                    ".parquet": b"PAR1",
+                    ".png": b"IEND\xaeB`\x82",
+                }
                 assert data.endswith(ends[path.suffix]), data[-40:]
         except (AssertionError, OSError, ResultsError, ValueError) as error:
             problems.append(f"{path.name}: {error!r}")

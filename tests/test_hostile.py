@@ -245,7 +245,9 @@ def earlier(folder, good):
     def path(suffix):
         place = folder / f"kept{suffix}"
         if place not in kept:
-            text = {".jsonl": (good / "r.jsonl").read_bytes().splitlines(keepends=True)[0]}.get(suffix, b"earlier\n" * 9)
+            text = {".jsonl": (good / "r.jsonl").read_bytes().splitlines(keepends=True)[0]}.get(
+                suffix, b"earlier\n" * 9
+            )
             place.write_bytes((LITMUS * 1).encode() if suffix == ".litmus" else text)
             kept[place] = place.read_bytes()
         return str(place)
@@ -260,7 +262,9 @@ def check_full(good, folder, **limits):
     ended = refused(good, commands, **limits)
     for place, content in kept.items():
         assert place.read_bytes() == content, place
-    assert sorted(folder.iterdir()) == sorted({*kept, *(folder / name for name in ("filler",) if (folder / name).exists())})
+    assert sorted(folder.iterdir()) == sorted(
+        {*kept, *(folder / name for name in ("filler",) if (folder / name).exists())}
+    )
     return ended
 
 
@@ -275,7 +279,9 @@ def test_a_disk_that_is_full(good, tmp_path):
     """A small tmpfs on which nothing is left."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", disk], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "none", disk], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("no right to mount; RLIMIT_FSIZE is tried in any case")
 
@@ -289,16 +295,22 @@ def test_a_disk_that_is_full(good, tmp_path):
 
     try:
         ended = check_full(good, disk, fill=fill)
-        assert all("No space left" in each.err or "disk is full" in each.err for each in ended), "\n".join(map(str, ended))
+        assert all("No space left" in each.err or "disk is full" in each.err for each in ended), "\n".join(
+            map(str, ended)
+        )
     finally:
         subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.parametrize("words", [["counters"], ["policies", "--help"], ["run", "random-mix", "--events", "9", "--format", "json"]])
+@pytest.mark.parametrize(
+    "words", [["counters"], ["policies", "--help"], ["run", "random-mix", "--events", "9", "--format", "json"]]
+)
 def test_output_that_nobody_can_take(words):
     with open("/dev/full", "wb") as full:
         code = "from cowfast.cli import main; main()"
-        done = subprocess.run([sys.executable, "-c", code, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "cowfast: output: No space left on device"
 
@@ -310,7 +322,9 @@ def test_record_leaves_nothing_if_it_fails(good, tmp_path, keep, code):
     for output in ("new.cow", "none/new.cow", "."):
         words = ["record", "-o", output, *keep, "--", "true"]
         run = [sys.executable, "-c", "from cowfast.cli import main; main()", *words]
-        done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
         assert done.returncode == code, done.stderr
         assert done.stderr.startswith("cowfast: ")
         assert [path.name for path in tmp_path.iterdir()] == ["scratch"]
@@ -328,13 +342,17 @@ def container(events=2**60, index=(), first_frame=b"", header=None, head_events=
         start = start[:8] + struct.pack("<I", length) + start[12:]
     assert text
     body = start + first_frame
-    summary = fmt.Summary(events=events, processes=1, space=16, references=0, cpus=1, footprint=1, events_by_op={}, sha256="")
+    summary = fmt.Summary(
+        events=events, processes=1, space=16, references=0, cpus=1, footprint=1, events_by_op={}, sha256=""
+    )
     said = msgspec.json.encode(summary)
     table = np.array(list(index), fmt.INDEX)
     place = len(body)
     body += fmt.pack_frame(fmt.SUMMARY_FRAME, 0, 0, len(said), said)
     there = len(body)
-    body += fmt.pack_frame(fmt.INDEX_FRAME, len(table) if head_events is None else head_events, 0, table.nbytes, table.tobytes())
+    body += fmt.pack_frame(
+        fmt.INDEX_FRAME, len(table) if head_events is None else head_events, 0, table.nbytes, table.tobytes()
+    )
     return body + fmt.pack_footer(place, there)
 
 
@@ -362,10 +380,14 @@ CLAIMS = {
 def test_a_trace_that_claims_too_much(good, tmp_path, claim):
     path = str(tmp_path / "claims.cow")
     Path(path).write_bytes(CLAIMS[claim])
-    commands = [words for words in readers(good, lambda _: path) if words[0] in ("run", "compare", "trace") and path in words]
+    commands = [
+        words for words in readers(good, lambda _: path) if words[0] in ("run", "compare", "trace") and path in words
+    ]
     partial = [words for words in commands if "--partial" in words]
     refused(good, [words for words in commands if "--partial" not in words and "import" not in words])
-    for ended in run_many([[str(tmp_path / "cut.cow") if word.endswith("new.cow") else word for word in words] for words in partial]):
+    for ended in run_many(
+        [[str(tmp_path / "cut.cow") if word.endswith("new.cow") else word for word in words] for words in partial]
+    ):
         assert ended.code in (0, 2), ended
 
 
@@ -381,7 +403,14 @@ def test_a_sparse_trace_with_an_honest_end(good, tmp_path):
         file.write(head + struct.pack("<I", __import__("zlib").crc32(head)))
         file.seek(place + 2**32 + 100)
         file.write(fmt.pack_footer(START, place))
-    refused(good, [["trace", "info", path], ["run", path], ["trace", "cut", path, "-o", tmp_path / "x.cow", "--partial", "--events", "5:9"]][:2])
+    refused(
+        good,
+        [
+            ["trace", "info", path],
+            ["run", path],
+            ["trace", "cut", path, "-o", tmp_path / "x.cow", "--partial", "--events", "5:9"],
+        ][:2],
+    )
 
 
 BOMBS = {
@@ -407,7 +436,11 @@ def test_a_decompression_bomb(good, tmp_path, packer, filling):
 
     kinds = ("perf", "lackey", "csv")
     commands = [["trace", "import", kind, path(".txt"), "-o", str(tmp_path / "new.cow")] for kind in kinds]
-    commands += [["verify", path(".jsonl.xz")], ["run", path(".cow")], ["trace", "cut", path(".cow"), "-o", str(tmp_path / "n.cow"), "--partial"]]
+    commands += [
+        ["verify", path(".jsonl.xz")],
+        ["run", path(".cow")],
+        ["trace", "cut", path(".cow"), "-o", str(tmp_path / "n.cow"), "--partial"],
+    ]
     refused(good, commands)
     assert sorted(tmp_path.iterdir()) == sorted(paths.values())
 
@@ -431,7 +464,10 @@ def test_the_largest_page_numbers(good, tmp_path):
             commands += [["run", str(path), "-q"], ["run", str(path), "-q", "--memory", "100"]]
     text = tmp_path / "last.cow"
     commands += [["trace", "info", str(text)], ["trace", "cat", str(text)], ["compare", str(text), "-q"]]
-    commands += [["trace", "cut", str(text), "-o", str(tmp_path / "c.cow")], ["trace", "convert", str(text), str(tmp_path / "c.csv")]]
+    commands += [
+        ["trace", "cut", str(text), "-o", str(tmp_path / "c.cow")],
+        ["trace", "convert", str(text), str(tmp_path / "c.csv")],
+    ]
     with TraceWriter(text) as out:
         out.write(make_events([(Op.WRITE, 0, last), (Op.FORK, 0, 0, 1), (Op.WRITE, 1, last), (Op.READ, 0, 0)]))
     for ended in run_many(commands, seconds=30):

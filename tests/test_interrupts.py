@@ -61,7 +61,9 @@ def test_two_signals_to_every_command(inputs, tmp_path, name):
 def test_what_the_parent_ignores_stays_ignored(tmp_path):
     """`nohup cowfast ...` and a shell's background jobs."""
     code = "import signal, os; from cowfast.cli.signals import listen; listen(); os.kill(os.getpid(), signal.SIGHUP); print('on')"
-    done = subprocess.run(["sh", "-c", f'trap "" HUP; exec "{sys.executable}" -c "{code}"'], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sh", "-c", f'trap "" HUP; exec "{sys.executable}" -c "{code}"'], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "on\n")
 
 
@@ -102,7 +104,9 @@ def test_a_run_stops_within_a_fifth_of_a_second(threads, engine):
     thread.start()
     with pytest.raises(Stopped):
         while True:
-            simulate_policies(events, policy_names(), {"memory": 2000, "cpus": 1}, engine=engine, threads=threads, stop=stop)
+            simulate_policies(
+                events, policy_names(), {"memory": 2000, "cpus": 1}, engine=engine, threads=threads, stop=stop
+            )
     assert time.process_time() - stopped[0] < 0.2 * threads
     thread.join()
 

@@ -136,7 +136,9 @@ def _values(name: str, given: Any) -> list[Any]:
             raise SpecError(f"{name}: a range is written {{ from = 1, to = 10 }}, with step if it is not 1")
         values = range(given["from"], given["to"] + 1, given.get("step", 1))
         if (given["to"] - given["from"]) // values.step > MAX_RANGE:
-            raise SpecError(f"{name}: more than {MAX_RANGE:,} numbers from {given['from']} to {given['to']}; write a step")
+            raise SpecError(
+                f"{name}: more than {MAX_RANGE:,} numbers from {given['from']} to {given['to']}; write a step"
+            )
         return list(values)
     return given if isinstance(given, list) else [given]
 
