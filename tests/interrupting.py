@@ -27,7 +27,7 @@ FAKE_PERF = """#!/bin/sh
 case "$1" in
 record) while [ "$1" != -o ]; do shift; done; echo data > "$2"; while [ "$1" != -- ]; do shift; done; shift
   "$@" & child=$!; trap 'kill $child; wait $child; exit 0' INT TERM; wait $child ;;
-script) cat perf.txt ;;
+script) sed "1,3s/^ *[^ ]*/perf-exec/" perf.txt ;;
 esac
 """
 

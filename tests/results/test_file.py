@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A results file survives whatever happens to it."""
 
+import io
 import json
 import os
 import resource
