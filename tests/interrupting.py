@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cowfast.errors import ResultsError
-from cowfast.litmus import load_scenario
+from cowfast.litmus import load_scenario, promote
 from cowfast.results import load_results
 from cowfast.traces import TraceWriter, load_trace
 from cowfast.workloads import workload
@@ -61,7 +61,7 @@ def scenarios():
         "merge": ["trace", "merge", "{in}/t.cow", "{in}/t.cow", "-o", "out.cow"],
         "record": ["record", "-o", "out.cow", "--keep", "out.txt", "--", "sleep", "2"],
         "verify": ["verify", "{in}/perf.txt"],
-        "litmus": ["litmus", "{in}/x.litmus"],
+        "litmus": ["litmus", "{in}/x.litmus", "-p", "linux-6.18"],
         "promote": ["litmus", "out.litmus", "--promote"],
         "policies": ["policies", "show", "linux-6.18"],
         "workloads": ["workloads"],
@@ -74,6 +74,7 @@ def make_inputs(folder):
     """Write what the commands read: large enough that a signal falls into the work."""
     folder.mkdir(exist_ok=True)
     (folder / "x.litmus").write_text(LITMUS)
+    promote(folder / "x.litmus", ["linux-6.18"], ["disk"])
     (folder / "spec.toml").write_text(
         'source = "random-mix"\nmemory = "75%"\nsource_parameters = {events = 200_000}\n'
         '[grid]\npolicy = ["linux-5.10", "linux-6.18"]\nseed = {from = 1, to = 8}\n'
