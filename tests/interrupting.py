@@ -157,14 +157,18 @@ def start(name, inputs, folder):
 
 @cache
 def _duration(name, inputs):
+    """Return the shorter of two: the first may have to read everything from the disk."""
     import tempfile
 
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.monotonic()
-        process = start(name, inputs, Path(folder))
-        said = process.communicate()[1]
-        assert process.returncode in (0, 1), f"{name}: {said}"
-        return time.monotonic() - begun
+    seconds = []
+    for _ in range(2):
+        with tempfile.TemporaryDirectory() as folder:
+            begun = time.monotonic()
+            process = start(name, inputs, Path(folder))
+            said = process.communicate()[1]
+            assert process.returncode in (0, 1), f"{name}: {said}"
+            seconds.append(time.monotonic() - begun)
+    return min(seconds)
 
 
 def left_behind(folder, session):

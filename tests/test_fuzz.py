@@ -189,3 +189,22 @@ def test_no_source_can_execute_what_it_reads(root):
                 assert node.func.id not in ("eval", "exec", "compile", "__import__"), where
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.load":
                 assert any(k.arg == "allow_pickle" and ast.unparse(k.value) == "False" for k in node.keywords), where
+
+
+def test_figures_of_a_trace_take_no_longer_for_a_high_page_number(tmp_path):
+    """Found by fuzzing: one access to a high page made every lower page number be looked at, in seconds and gigabytes."""
+    import resource
+    import time
+
+    from cowfast._layout import Op
+    from cowfast.events import make_events
+
+    with TraceWriter(tmp_path / "x.cow") as out:
+        out.write(make_events([(Op.WRITE, 0, (1 << 28) - 2), (Op.READ, 0, 3), (Op.FORK, 0, 0, 1), (Op.WRITE, 1, 3)]))
+    trace = load_trace(tmp_path / "x.cow")
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    found = trace_info(trace)
+    assert time.process_time() - begun < 0.5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+    assert (found["pages_touched"], found["shared_pages"]) == (2, [(1, 1), (2, 1)])
+    assert found["accesses_per_page"] == [(1, 1), (2, 1)]

@@ -85,11 +85,16 @@ def _counted(trace: Trace) -> dict[str, Any]:
             new = mine[~bits[place]]
             bits[place] = True
             touchers[(new & np.uint64(0xFFFFFFFF)).astype(np.int64)] += 1
-    powers = np.bincount(np.frexp(accesses[accesses > 0].astype(np.float64))[1] - 1, minlength=1)
-    sharing = np.bincount(touchers)
+    # Only where somebody was: a look at every page number that could be takes seconds and gigabytes.
+    leaves = np.unique(np.array([group & (1 << (32 - _LEAF)) - 1 for group in touched], np.int64))
+    pages = (leaves[:, None] * (1 << _LEAF) + np.arange(1 << _LEAF)).ravel()
+    pages = pages[pages < trace.space]
+    pages = pages[accesses[pages] > 0]
+    powers = np.bincount(np.frexp(accesses[pages].astype(np.float64))[1] - 1, minlength=1)
+    sharing = np.bincount(touchers[pages])
     most = np.argsort(-by_process.sum(0), kind="stable")[:20]
     found: dict[str, Any] = {
-        "pages_touched": int((accesses > 0).sum()),
+        "pages_touched": len(pages),
         "accesses_per_page": [(1 << power, int(n)) for power, n in enumerate(powers[:_BINS]) if n],
         "shared_pages": [(count, int(n)) for count, n in enumerate(sharing) if count and n],
         "accesses_per_process": {
