@@ -19,8 +19,7 @@ cdef enum:
     PROCESSES = 3          # limits of a packed state
     PAGES = 2
     REFS = 4
-    VIEWERS = 7            # processes and references: a bit each; the eighth says that the value came through a pin
-    THROUGH_PIN = 128
+    VIEWERS = 7            # processes and references: a bit each
     NUMBERS = 128          # page, slot and value numbers within one state and one event
     LONGEST = 512          # bytes of a packed state
     LEAF = 512
@@ -33,10 +32,9 @@ cdef enum:                 # what is wrong in a state: property and the way it s
     LEAK_PIN = 4
     PIN_WRITE_APART = 8
     PIN_LONGTERM_APART = 16
-    LOST_STORE = 32
-    LOST_THROUGH_PIN = 64
-    ZERO_PIN_APART = 128
-    NR_FAULTS = 8
+    LOST = 32
+    ZERO_PIN_APART = 64
+    NR_FAULTS = 7
 
 #: Names of the bits of ``faults``: (property, how it shows).
 FAULTS = (
@@ -45,58 +43,50 @@ FAULTS = (
     ("no-leak", "pin"),
     ("pins-coherent", "read-write pin"),
     ("pins-coherent", "long-term read-only pin"),
-    ("no-lost-write", "stored"),
-    ("no-lost-write", "written through a pin"),
+    ("no-lost-write", "pte"),
     ("zero-pins-coherent", "long-term read-only pin of the zero page"),
 )
 
-# Flags of a page that are state; the others only move pages between LRU lists or count (docs/explore.md).
-cdef uint32_t[8] KEPT = [PG_DIRTY, PG_EXCL, PG_LRU, PG_BATCH, PG_LOCKED, PG_KSM, PG_BLANK, PG_READAHEAD]
+# What of a page's flags and of a pte is state; the rest only moves pages between LRU lists or counts (docs/explore.md).
+cdef enum:
+    FLAGS = PG_DIRTY | PG_EXCL | PG_LRU | PG_BATCH | PG_LOCKED | PG_KSM | PG_READAHEAD
+    BITS = PTE_KIND | PTE_WRITE | PTE_DIRTY
+    ORPHAN = 128           # owner of a reference whose taker is gone: this + the first reference of the same taker
 
 
 cdef struct Ghost:
-    uint8_t expect[PROCESSES][PAGES][2]    # the value that the process stored last or inherited, per word; 0 = zeros
-    uint8_t known[NUMBERS]                 # per value: viewers to whom it is no news, and THROUGH_PIN
+    uint8_t expect[PROCESSES][PAGES]       # the value that the process stored last or inherited; 0 = zeros
+    uint8_t known[NUMBERS]                 # per value: viewers to whom it is no news
     uint8_t attached[REFS]                 # the pin's owner has not unmapped its address since
+    uint8_t taker[REFS]                    # ORPHAN + who, once the process that took the reference is gone
 
-
-cdef inline uint8_t small_flags(uint32_t flags) noexcept nogil:
-    cdef uint8_t found = 0
-    cdef int i
-    for i in range(8):
-        if flags & KEPT[i]:
-            found |= <uint8_t>(1 << i)
-    return found
-
-cdef inline uint32_t large_flags(uint8_t bits) noexcept nogil:
-    cdef uint32_t found = 0
-    cdef int i
-    for i in range(8):
-        if bits & (1 << i):
-            found |= KEPT[i]
-    return found
 
 cdef void rebuild_lists(Sim *s, uint32_t n) noexcept nogil:
-    """All pages with PG_LRU on the inactive list, in the order of their numbers: the one place that knows how lists are kept."""
-    cdef uint32_t p, before = 0
+    """All pages with PG_LRU on their list, in the order of their numbers: the one place that knows how lists are kept."""
+    cdef uint32_t p
+    cdef int which
     memset(s.head, 0, sizeof(s.head))
     memset(s.tail, 0, sizeof(s.tail))
     memset(s.length, 0, sizeof(s.length))
     for p in range(1, n + 1):
         if s.pages[p].flags & PG_LRU:
-            s.lprev[p] = before
+            which = 1 if s.pages[p].flags & PG_ACTIVE else 0
+            s.lprev[p] = s.tail[which]
             s.lnext[p] = 0
-            if before:
-                s.lnext[before] = p
+            if s.tail[which]:
+                s.lnext[s.tail[which]] = p
             else:
-                s.head[0] = p
-            s.tail[0] = p
-            s.length[0] += 1
-            before = p
+                s.head[which] = p
+            s.tail[which] = p
+            s.length[which] += 1
 
 
 cdef struct Numbering:
     uint32_t pages, slots, values
+    bint exact
+    uint8_t process[PROCESSES]     # canonical number -> engine's
+    uint8_t process_of[PROCESSES]  # and back
+    uint8_t finished[REFS]         # nothing can be seen through this reference any more
     uint8_t page[NUMBERS]          # engine's number -> canonical number
     uint8_t slot[NUMBERS]
     uint8_t value[NUMBERS]
@@ -110,7 +100,7 @@ cdef void meet_page(Sim *s, Numbering *to, uint32_t n) noexcept nogil:
     to.pages += 1
     to.page[n] = <uint8_t>to.pages
     to.page_at[to.pages] = <uint8_t>n
-    if s.pages[n].slot:
+    if s.pages[n].slot and (to.exact or s.pages[n].maps or s.slots[s.pages[n].slot].swap_count):
         meet_slot(s, to, s.pages[n].slot)
 
 cdef void meet_slot(Sim *s, Numbering *to, uint32_t n) noexcept nogil:
@@ -121,6 +111,9 @@ cdef void meet_slot(Sim *s, Numbering *to, uint32_t n) noexcept nogil:
     to.slot_at[to.slots] = <uint8_t>n
     if s.slots[n].flags & SLOT_CACHED:
         meet_page(s, to, s.slots[n].page)
+
+# Processes are alike: of the ways to number them the one whose bytes come first in the alphabet is taken.
+cdef uint8_t[6][PROCESSES] ORDERS = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
 
 cdef inline uint8_t meet_value(Numbering *to, uint32_t value) noexcept nogil:
     if value and not to.value[value]:
@@ -143,6 +136,8 @@ cdef class Space:
         reference numbers: gets first, then pins, then locks
     keep_unseen : bool
         keep pages in an LRU batch that nobody can see any more (finite only for small batches)
+    exact : bool
+        keep all flags, for the test that leaving them out changes nothing
 
     Raises
     ------
@@ -155,7 +150,9 @@ cdef class Space:
     cdef event_t *e
     cdef uint32_t nevents
     cdef int processes, space, gets, pins, locks, references
-    cdef bint words, keep_unseen
+    cdef bint words, keep_unseen, exact
+    cdef uint32_t flags, bits
+    cdef bint has_pinned, dirty_ptes, blank
     cdef Ghost ghost
     # states, in the order in which they were reached
     cdef uint8_t *arena
@@ -164,6 +161,8 @@ cdef class Space:
     cdef uint32_t *parent
     cdef uint16_t *how
     cdef uint8_t *wrong
+    cdef uint8_t *turns
+    cdef uint32_t turn
     cdef uint32_t count, room
     cdef uint32_t *table
     cdef uint32_t mask
@@ -180,9 +179,11 @@ cdef class Space:
         self.parent = NULL
         self.how = NULL
         self.wrong = NULL
+        self.turns = NULL
         self.table = NULL
 
-    def __init__(self, Engine engine, events, *, int gets, int pins, int locks=0, bint keep_unseen=False):
+    def __init__(self, Engine engine, events, *, int gets, int pins, int locks=0, bint keep_unseen=False,
+                 bint exact=False):
         cdef Sim *s = &engine.s
         cdef event_t[::1] view
         cdef int i
@@ -191,7 +192,12 @@ cdef class Space:
         self.processes, self.space, self.gets, self.pins, self.locks = s.processes, s.space, gets, pins, locks
         self.references = gets + pins + locks
         self.words = s.page_cluster > 0
-        self.keep_unseen = keep_unseen
+        self.keep_unseen, self.exact = keep_unseen, exact
+        self.blank = exact or (s.blank_io_free and not s.sync)  # else a page of zeros is written like any other
+        self.has_pinned = exact or s.fork_rule != 0  # who else asks
+        self.dirty_ptes = exact or s.protect_rule == 1  # who asks for the bit of a page that is not in the swap cache
+        self.flags = <uint32_t>0xFFFFFFFF if exact else FLAGS | (PG_BLANK if self.blank else 0)
+        self.bits = 63 if exact else BITS | (PTE_BLANK if self.blank else 0)
         if not (1 <= self.processes <= PROCESSES and 1 <= self.space <= PAGES and self.references <= REFS
                 and self.processes + self.references <= VIEWERS):
             raise ValueError(f"at most {PROCESSES} processes, {PAGES} pages, {REFS} references")
@@ -216,6 +222,7 @@ cdef class Space:
         free(self.parent)
         free(self.how)
         free(self.wrong)
+        free(self.turns)
         free(self.table)
 
     cdef int grow(self, uint32_t room) except -1:
@@ -244,6 +251,10 @@ cdef class Space:
         if wrong == NULL:
             raise MemoryError
         self.wrong = <uint8_t *>wrong
+        cdef void *turns = realloc(self.turns, room)
+        if turns == NULL:
+            raise MemoryError
+        self.turns = <uint8_t *>turns
         cdef uint32_t *table = <uint32_t *>malloc(<size_t>room * 2 * sizeof(uint32_t))
         if table == NULL:
             raise MemoryError
@@ -282,6 +293,7 @@ cdef class Space:
         self.offset[n] = self.arena_used
         self.parent[n] = parent
         self.how[n] = <uint16_t>how
+        self.turns[n] = <uint8_t>self.turn
         self.wrong[n] = <uint8_t>self.faults_now()
         for i in range(NR_FAULTS):
             if self.wrong[n] & (1 << i) and self.first[i] < 0:
@@ -293,9 +305,23 @@ cdef class Space:
     # ------------------------------------------------------------------ a state as bytes
 
     cdef uint32_t pack(self, uint8_t *out) noexcept nogil:
+        """The canonical form of the state in the tables; ``self.turn`` says which order of the processes gave it."""
+        cdef uint8_t other[LONGEST]
+        cdef uint32_t length = self.pack_in_order(0, out), i
+        cdef uint32_t orders = 1 if self.processes == 1 else 2 if self.processes == 2 else 6
+        self.turn = 0
+        for i in range(1, orders):
+            self.pack_in_order(i, other)
+            if memcmp(other, out, length) < 0:
+                memcpy(out, other, length)
+                self.turn = i
+        return length
+
+    cdef uint32_t pack_in_order(self, uint32_t order, uint8_t *out) noexcept nogil:
         cdef Sim *s = &self.engine.s
         cdef Numbering to
         cdef uint8_t *at = out + 2
+        cdef uint32_t k, bits
         cdef uint32_t word, i, p
         cdef int pid, v, r
         cdef ref_t *ref
@@ -303,8 +329,15 @@ cdef class Space:
         cdef slot_t *slot
         cdef bint junk
         memset(&to, 0, sizeof(Numbering))
+        to.exact = self.exact
+        for k in range(<uint32_t>self.processes):
+            to.process[k] = ORDERS[order][k]
+            to.process_of[ORDERS[order][k]] = <uint8_t>k
+        for r in range(self.references):
+            to.finished[r] = not self.exact and self.is_finished(r)
         # who can be seen from a process or a reference is state; the rest nobody can ever come across again
-        for pid in range(self.processes):
+        for k in range(<uint32_t>self.processes):
+            pid = to.process[k]
             if s.procs[pid].flags & PROC_ALIVE and s.dirs[pid]:
                 for v in range(self.space):
                     word = s.ptes[<size_t>s.dirs[pid] * LEAF + v].word
@@ -314,27 +347,34 @@ cdef class Space:
                         meet_slot(s, &to, word >> PTE_SHIFT)
         for r in range(self.references):
             ref = s.refs + r
-            if (ref.kind == REF_GET or ref.kind == REF_PIN) and ref.page:
+            if (ref.kind == REF_GET or ref.kind == REF_PIN) and ref.page and not to.finished[r]:
                 meet_page(s, &to, ref.page)
         if self.keep_unseen:
             for i in range(s.batch_len[0]):
                 meet_page(s, &to, s.batch[i])
-        for pid in range(self.processes):
+        for k in range(<uint32_t>self.processes):
+            pid = to.process[k]
             at[0] = s.procs[pid].flags
+            if not self.exact:  # (HAS_ANON: who never had a page has nothing that fork could copy)
+                at[0] &= PROC_ALIVE | PROC_HAS_PINNED if self.has_pinned else PROC_ALIVE
             at += 1
             if not s.procs[pid].flags & PROC_ALIVE:
                 continue
             for v in range(self.space):
                 word = s.ptes[<size_t>s.dirs[pid] * LEAF + v].word if s.dirs[pid] else 0
-                at[0] = <uint8_t>(word & (PTE_KIND | PTE_WRITE | PTE_DIRTY | PTE_BLANK))
+                at[0] = <uint8_t>(word & self.bits)
                 at[1] = 0
                 if word & PTE_KIND == PTE_PRESENT:
+                    page = s.pages + (word >> PTE_SHIFT)
                     at[1] = to.page[word >> PTE_SHIFT]
+                    if not self.dirty_ptes and (page.slot == 0 or page.flags & PG_DIRTY):
+                        at[0] &= <uint8_t>(255 - PTE_DIRTY)  # a slot makes the page dirty, and only writing makes it clean
                 elif word & PTE_KIND == PTE_SWAP:
                     at[1] = to.slot[word >> PTE_SHIFT]
-                at[2] = meet_value(&to, self.ghost.expect[pid][v][0])
-                at[3] = meet_value(&to, self.ghost.expect[pid][v][1])
-                at += 4
+                elif not self.exact:
+                    at[0] = PTE_NONE  # as the zero page: zeros, and a store gets a new page
+                at[2] = meet_value(&to, self.ghost.expect[pid][v])
+                at += 3
             if self.words:
                 at[0] = <uint8_t>s.procs[pid].ra_last
                 at[1] = <uint8_t>s.procs[pid].ra_window
@@ -342,10 +382,22 @@ cdef class Space:
                 at += 3
         for r in range(self.references):
             ref = s.refs + r
+            if to.finished[r]:
+                at[0] = ref.kind
+                at[1] = <uint8_t>(ORPHAN + r)
+                at[2] = at[3] = 0
+                at += 4
+                continue
             at[0] = <uint8_t>(ref.kind | ref.flags << 2 | (self.ghost.attached[r] << 5))
             at += 1
             if ref.kind:
-                at[0] = <uint8_t>(255 if ref.pid == NOBODY else ref.pid)
+                if ref.pid != NOBODY:
+                    at[0] = to.process_of[ref.pid]
+                else:
+                    for i in range(r + 1):
+                        if s.refs[i].pid == NOBODY and s.refs[i].kind and not to.finished[i] and self.ghost.taker[i] == self.ghost.taker[r]:
+                            break
+                    at[0] = <uint8_t>(ORPHAN + i)
                 at[1] = <uint8_t>ref.vpage
                 at[2] = to.page[ref.page] if ref.page else 0
                 at += 3
@@ -354,12 +406,19 @@ cdef class Space:
         for i in range(1, to.pages + 1):
             p = to.page_at[i]
             page = s.pages + p
-            at[0] = small_flags(page.flags)
-            at[1] = <uint8_t>page.vpage
+            word = page.flags & self.flags
             at[2] = to.slot[page.slot] if page.slot else 0
-            at[3] = meet_value(&to, s.contents[p].first)
-            at[4] = meet_value(&to, s.contents[p].last)
-            at += 5
+            if not self.exact and page.slot == 0:
+                word &= ~<uint32_t>PG_DIRTY
+            if not self.exact and page.maps == 0 and not (page.slot and s.slots[page.slot].swap_count):
+                word &= PG_BATCH if self.keep_unseen else 0  # nobody will map it again: only its contents matter
+                at[2] = 0
+            at[0] = <uint8_t>(word & 255)
+            at[1] = <uint8_t>(word >> 8 & 255)
+            at[3] = <uint8_t>(word >> 16)
+            at[4] = <uint8_t>page.vpage
+            at[5] = meet_value(&to, s.contents[p].first)
+            at += 6
         at[0] = <uint8_t>to.slots
         at += 1
         for i in range(1, to.slots + 1):
@@ -367,14 +426,19 @@ cdef class Space:
             slot = s.slots + p
             # a dirty page is written before it is dropped: what the device holds now is never read
             junk = slot.flags & SLOT_CACHED and s.pages[slot.page].flags & PG_DIRTY
-            at[0] = 0 if junk else <uint8_t>(slot.flags & SLOT_BLANK)
+            at[0] = 0 if junk or not self.blank else <uint8_t>(slot.flags & SLOT_BLANK)
             at[1] = 0 if junk else meet_value(&to, s.slot_contents[p].first)
-            at[2] = 0 if junk else meet_value(&to, s.slot_contents[p].last)
-            at += 3
+            at += 2
         at[0] = <uint8_t>to.values
         at += 1
         for i in range(1, to.values + 1):
-            at[0] = self.ghost.known[to.value_at[i]]
+            bits = self.ghost.known[to.value_at[i]]
+            at[0] = <uint8_t>(bits >> self.processes << self.processes)
+            for k in range(<uint32_t>self.processes):
+                at[0] |= <uint8_t>((bits >> to.process[k] & 1) << k)
+            for r in range(self.references):
+                if to.finished[r]:
+                    at[0] &= <uint8_t>(255 - (1 << (self.processes + r)))
             at += 1
         i = <uint32_t>(at - out)
         out[0] = i & 255
@@ -402,6 +466,8 @@ cdef class Space:
             memset(s.ptes + <size_t>(pid + 1) * LEAF, 0, PAGES * sizeof(pte_t))
             proc.flags = at[0]
             at += 1
+            if proc.flags and not self.exact:
+                proc.flags |= PROC_HAS_ANON
             memset(self.ghost.expect[pid], 0, sizeof(self.ghost.expect[pid]))
             if not proc.flags & PROC_ALIVE:
                 s.dirs[pid] = 0
@@ -419,9 +485,8 @@ cdef class Space:
                     proc.swapped += 1
                 elif at[0] & PTE_KIND == PTE_ZERO:
                     proc.zeros += 1
-                self.ghost.expect[pid][v][0] = at[2]
-                self.ghost.expect[pid][v][1] = at[3]
-                at += 4
+                self.ghost.expect[pid][v] = at[2]
+                at += 3
             proc.ra_hits = 4
             if self.words:
                 proc.ra_last = at[0]
@@ -438,7 +503,8 @@ cdef class Space:
             self.ghost.attached[r] = at[0] >> 5
             at += 1
             if ref.kind:
-                ref.pid = <uint16_t>NOBODY if at[0] == 255 else at[0]
+                ref.pid = <uint16_t>NOBODY if at[0] >= ORPHAN else at[0]
+                self.ghost.taker[r] = at[0]
                 ref.vpage = at[1]
                 ref.page = at[2]
                 at += 3
@@ -451,16 +517,15 @@ cdef class Space:
         for i in range(1, n + 1):
             page = s.pages + i
             memset(page, 0, sizeof(page_t))
-            page.flags = large_flags(at[0])
-            page.vpage = at[1]
+            page.flags = at[0] | <uint32_t>at[1] << 8 | <uint32_t>at[3] << 16
+            page.vpage = at[4]
             page.slot = at[2]
             page.refs = (page.slot != 0) + ((page.flags & PG_BATCH) != 0)
             if page.flags & PG_BATCH:
                 s.batch[s.batch_len[0]] = i
                 s.batch_len[0] += 1
-            s.contents[i].first = at[3]
-            s.contents[i].last = at[4]
-            at += 5
+            s.contents[i].first = s.contents[i].last = at[5]
+            at += 6
         # slots
         slots = at[0]
         at += 1
@@ -468,9 +533,8 @@ cdef class Space:
             s.slots[i].page = 0
             s.slots[i].swap_count = 0
             s.slots[i].flags = SLOT_USED | at[0]
-            s.slot_contents[i].first = at[1]
-            s.slot_contents[i].last = at[2]
-            at += 3
+            s.slot_contents[i].first = s.slot_contents[i].last = at[1]
+            at += 2
         for i in range(1, n + 1):
             if s.pages[i].slot:
                 s.slots[s.pages[i].slot].page = i
@@ -527,6 +591,24 @@ cdef class Space:
             at += 1
         s.time = n
 
+    cdef bint is_finished(self, int r) noexcept nogil:
+        """A get or pin of zeros or of an orphan, compared with nobody's memory, whose contents are no news to all who hold it."""
+        cdef Sim *s = &self.engine.s
+        cdef uint32_t p = s.refs[r].page
+        cdef page_t *page = s.pages + p
+        cdef int i
+        if s.refs[r].kind != REF_GET and s.refs[r].kind != REF_PIN or self.ghost.attached[r]:
+            return False
+        if p == 0:
+            return True
+        if page.maps or (page.slot and s.slots[page.slot].swap_count):
+            return False
+        for i in range(self.references):
+            if (s.refs[i].kind == REF_GET or s.refs[i].kind == REF_PIN) and s.refs[i].page == p \
+                    and (self.ghost.attached[i] or self.foreign(s.contents[p].first, self.processes + i)):
+                return False
+        return True
+
     # ------------------------------------------------------------------ one event
 
     cdef bint offered(self, event_t *e) noexcept nogil:
@@ -556,8 +638,7 @@ cdef class Space:
             b = s.ptes[<size_t>s.dirs[e.arg] * LEAF + e.page].word
             if a & PTE_KIND != PTE_PRESENT or b & PTE_KIND != PTE_PRESENT:
                 return False
-            if memcmp(s.contents + (a >> PTE_SHIFT), s.contents + (b >> PTE_SHIFT), sizeof(content_t)):
-                return False
+            return s.contents[a >> PTE_SHIFT].first == s.contents[b >> PTE_SHIFT].first
         return True
 
     cdef int step(self, event_t *e) noexcept nogil:
@@ -580,14 +661,14 @@ cdef class Space:
         if status:
             return -200 + status
         if e.op == WRITE:
-            g.expect[e.pid][e.page][0] = g.expect[e.pid][e.page][1] = <uint8_t>value
-            g.known[value] = bit | self.references_of(e.pid)
+            g.expect[e.pid][e.page] = <uint8_t>value
+            g.known[value] = bit | self.references_of(e.pid, 0)
         elif e.op == PINWRITE:
-            g.known[value] = THROUGH_PIN | <uint8_t>(1 << (self.processes + e.arg))
+            g.known[value] = self.references_of(owner, g.taker[e.arg])
             if owner != NOBODY:
-                g.known[value] |= <uint8_t>(1 << owner) | self.references_of(owner)
+                g.known[value] |= <uint8_t>(1 << owner)
                 if g.attached[e.arg]:
-                    g.expect[owner][s.refs[e.arg].vpage][0] = <uint8_t>value
+                    g.expect[owner][s.refs[e.arg].vpage] = <uint8_t>value
         elif e.op == FORK:
             memcpy(g.expect[e.arg], g.expect[e.pid], sizeof(g.expect[e.pid]))
             for i in range(value):
@@ -598,11 +679,14 @@ cdef class Space:
         elif e.op == DISCARD or e.op == EXEC or e.op == EXIT:
             for v in range(self.space):
                 if e.op != DISCARD or <uint32_t>v == e.page:
-                    g.expect[e.pid][v][0] = g.expect[e.pid][v][1] = 0
+                    g.expect[e.pid][v] = 0
                     for r in range(self.references):  # after an exit the number is nobody's: all of his are let go
                         if s.refs[r].vpage == <uint32_t>v and (s.refs[r].pid == e.pid or s.refs[r].pid == NOBODY):
                             g.attached[r] = 0
             if e.op == EXIT:
+                for r in range(self.references):
+                    if s.refs[r].kind and s.refs[r].pid == NOBODY and g.taker[r] == e.pid:
+                        g.taker[r] = <uint8_t>(ORPHAN + REFS + e.pid)  # one name for all of his; packing makes it a canonical one
                 for i in range(value):
                     g.known[i] &= 255 - bit
         elif e.op == GET or e.op == PIN:
@@ -612,70 +696,63 @@ cdef class Space:
                 else:
                     g.known[i] &= <uint8_t>(255 - (1 << (self.processes + e.arg)))
             g.attached[e.arg] = e.op == PIN
+            g.taker[e.arg] = <uint8_t>e.pid
         elif e.op == PUT or e.op == UNPIN:
             for i in range(value):
                 g.known[i] &= <uint8_t>(255 - (1 << (self.processes + e.arg)))
             g.attached[e.arg] = 0
         return 1
 
-    cdef uint8_t references_of(self, uint32_t pid) noexcept nogil:
+    cdef uint8_t references_of(self, uint32_t pid, uint8_t taker) noexcept nogil:
+        """Bits of the gets and pins that this process took; of one that is gone, by its name."""
         cdef Sim *s = &self.engine.s
         cdef uint8_t found = 0
         cdef int r
         for r in range(self.references):
-            if (s.refs[r].kind == REF_GET or s.refs[r].kind == REF_PIN) and s.refs[r].pid == pid:
+            if (s.refs[r].kind == REF_GET or s.refs[r].kind == REF_PIN) and s.refs[r].pid == pid \
+                    and (pid != NOBODY or self.ghost.taker[r] == taker):
                 found |= <uint8_t>(1 << (self.processes + r))
         return found
 
     # ------------------------------------------------------------------ what is wrong
 
-    cdef content_t seen_by(self, uint32_t pid, uint32_t v) noexcept nogil:
-        """What a load of this process would give now."""
+    cdef uint32_t seen_by(self, uint32_t pid, uint32_t v) noexcept nogil:
+        """What a load of this process would give now: the page's first word, which stores and pins both write."""
         cdef Sim *s = &self.engine.s
         cdef uint32_t word = s.ptes[<size_t>s.dirs[pid] * LEAF + v].word if s.dirs[pid] else 0
-        cdef content_t nothing
-        nothing.first = nothing.last = 0
+        cdef uint32_t n = word >> PTE_SHIFT
         if word & PTE_KIND == PTE_PRESENT:
-            return s.contents[word >> PTE_SHIFT]
+            return s.contents[n].first
         if word & PTE_KIND == PTE_SWAP:
-            word >>= PTE_SHIFT
-            return s.contents[s.slots[word].page] if s.slots[word].flags & SLOT_CACHED else s.slot_contents[word]
-        return nothing
+            return s.contents[s.slots[n].page].first if s.slots[n].flags & SLOT_CACHED else s.slot_contents[n].first
+        return 0
 
     cdef inline bint foreign(self, uint32_t value, int viewer) noexcept nogil:
         return value != 0 and not self.ghost.known[value] & (1 << viewer)
 
     cdef uint32_t faults_now(self) noexcept nogil:
         cdef Sim *s = &self.engine.s
-        cdef uint32_t found = 0, wanted, word
-        cdef content_t seen, pinned
-        cdef int pid, v, r, i
+        cdef uint32_t found = 0, seen, pinned
+        cdef int pid, v, r
         cdef ref_t *ref
         for pid in range(self.processes):
             if not s.procs[pid].flags & PROC_ALIVE:
                 continue
             for v in range(self.space):
                 seen = self.seen_by(pid, v)
-                for i in range(2):
-                    word = seen.last if i else seen.first
-                    wanted = self.ghost.expect[pid][v][i]
-                    if self.foreign(word, pid):
-                        found |= LEAK_PTE
-                    elif word != wanted:
-                        found |= LOST_THROUGH_PIN if self.ghost.known[wanted] & THROUGH_PIN else LOST_STORE
+                if self.foreign(seen, pid):
+                    found |= LEAK_PTE
+                elif seen != self.ghost.expect[pid][v]:
+                    found |= LOST
         for r in range(self.references):
             ref = s.refs + r
             if ref.kind != REF_GET and ref.kind != REF_PIN:
                 continue
-            pinned.first = pinned.last = 0
-            if ref.page:
-                pinned = s.contents[ref.page]
-                if self.foreign(pinned.first, self.processes + r) or self.foreign(pinned.last, self.processes + r):
-                    found |= LEAK_GET if ref.kind == REF_GET else LEAK_PIN
-            if self.ghost.attached[r] and ref.flags & (EV_WRITE | EV_LONGTERM):
-                seen = self.seen_by(ref.pid, ref.vpage)
-                if seen.first != pinned.first or seen.last != pinned.last:
-                    found |= ZERO_PIN_APART if ref.page == 0 else PIN_WRITE_APART if ref.flags & EV_WRITE else PIN_LONGTERM_APART
+            pinned = s.contents[ref.page].first if ref.page else 0
+            if self.foreign(pinned, self.processes + r):
+                found |= LEAK_GET if ref.kind == REF_GET else LEAK_PIN
+            if self.ghost.attached[r] and ref.flags & (EV_WRITE | EV_LONGTERM) and self.seen_by(ref.pid, ref.vpage) != pinned:
+                found |= ZERO_PIN_APART if ref.page == 0 else PIN_WRITE_APART if ref.flags & EV_WRITE else PIN_LONGTERM_APART
         return found
 
     # ------------------------------------------------------------------ Python's side
@@ -716,7 +793,7 @@ cdef class Space:
     @property
     def bytes(self):
         """Memory that the states take."""
-        return self.arena_size + self.room * (8 + 4 + 2 + 1 + 8)
+        return self.arena_size + self.room * (8 + 4 + 2 + 1 + 1 + 8)
 
     def first_faults(self):
         """Return fault number (place in ``FAULTS``) -> the first state in which it shows."""
@@ -734,14 +811,25 @@ cdef class Space:
         return {i: int(found[i]) for i in range(NR_FAULTS) if found[i]}
 
     def path(self, uint32_t state):
-        """Return the numbers of the events on a shortest way from the first state to this one."""
-        found = []
+        """Return the events (``EVENT``) on a shortest way from the first state to this one."""
+        cdef uint32_t n = state, at
         if state >= self.count:
             raise IndexError(state)
-        while state:
-            found.append(int(self.how[state]))
-            state = self.parent[state]
-        return found[::-1]
+        states = []
+        while n:
+            states.append(n)
+            n = self.parent[n]
+        found = np.zeros(len(states), layout.EVENT)
+        # each state numbers the processes in its own way; names[k] is what its process k is called on this way
+        names = [ORDERS[self.turns[0]][k] for k in range(self.processes)]
+        for i, each in enumerate(reversed(states)):
+            at = each
+            found[i] = self.events[self.how[at]]
+            found[i]["pid"] = names[int(found[i]["pid"])]
+            if found[i]["op"] in (FORK, MERGE):
+                found[i]["arg"] = names[int(found[i]["arg"])]
+            names = [names[ORDERS[self.turns[at]][k]] for k in range(self.processes)]
+        return found
 
     def packed(self, uint32_t state):
         """Return a state as bytes (layout: ``pack``)."""
