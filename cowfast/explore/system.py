@@ -11,7 +11,7 @@ from cowfast.events import EVENT, EventFlag, Op, make_events
 from cowfast.litmus import MACHINES
 from cowfast.machine import Machine
 
-DEVICES = {"async": "disk", "sync": "zram"}
+DEVICES = {"async": "disk", "sync": "zram-no-readahead"}
 """Kind of swap device -> the machine of litmus files that has it."""
 
 

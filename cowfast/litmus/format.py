@@ -42,8 +42,9 @@ MACHINES = {
     "disk": Machine(swap="async", page_cluster=0, swap_slots=4095),
     "disk-readahead": Machine(swap="async", page_cluster=3, swap_slots=4095),
     "zram": Machine(swap="sync", stable_writes=True, page_cluster=3, swap_slots=4095),
+    "zram-no-readahead": Machine(swap="sync", stable_writes=True, page_cluster=0, swap_slots=4095),
 }
-"""The machines a litmus file may name: an asynchronous disk without and with readahead, and zram."""
+"""The machines a litmus file may name: an asynchronous disk without and with readahead, and zram with and without."""
 
 
 @dataclass(frozen=True)

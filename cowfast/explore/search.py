@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""Looks at every reachable state of a small system under one policy, shortest ways first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cowfast._engine import Engine
+from cowfast.errors import SpecError
+from cowfast.explore._states import FAULTS, Space
+from cowfast.explore.story import closing_events, tell
+from cowfast.explore.system import DEVICES, System
+from cowfast.litmus import Scenario
+from cowfast.policy import Policy
+
+PROPERTIES = {
+    "no-leak": "nobody sees a store that another process made after they separated, by a load, a get or a pin",
+    "pins-coherent": "a read-write or long-term read-only pin sees what its owner sees, until the owner unmaps",
+    "no-lost-write": "every process reads its own last store, whether a store of its own or one through its pin",
+    "zero-pins-coherent": "the same as pins-coherent for a long-term read-only pin of memory that was never written",
+}
+"""What can be asked; the first three are asked unless others are named."""
+
+DEFAULT = tuple(PROPERTIES)[:3]
+SLICE = 2_000  # states between two looks at the bounds
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The shortest way to a state in which a property does not hold."""
+
+    property: str
+    by: str
+    """how it shows: pte, get, pin, ..."""
+    events: np.ndarray
+    """dtype ``EVENT``: the way there, and the reads that show it"""
+    reads: int
+    """how many of them are such reads"""
+    states: int
+    """states in which it shows"""
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What was found for one policy on one device."""
+
+    policy: Policy
+    device: str
+    system: System
+    states: int
+    transitions: int
+    seconds: float
+    stopped: str
+    """why the search ended before all states were reached; empty: all were"""
+    findings: tuple[Finding, ...] = field(default=())
+    """one for each property and way to show it, shortest first"""
+
+    def shortest(self, property: str) -> Finding | None:
+        """Return the shortest counter-example of a property, None if there is none (so far)."""
+        return min((each for each in self.findings if each.property == property), key=lambda f: len(f.events), default=None)
+
+    def verdict(self, property: str) -> str:
+        """Return ``holds``, ``violated``, or ``open`` if the search stopped early and nothing was found."""
+        return "violated" if self.shortest(property) else "open" if self.stopped else "holds"
+
+    def scenario(self, finding: Finding) -> Scenario:
+        """Return a counter-example as a litmus file has it; its reads are the marked events."""
+        n = len(finding.events)
+        about = f"{self.policy.name}, {self.device} device: {finding.property} does not hold ({finding.by})"
+        return Scenario(
+            name=f"{self.policy.name}-{self.device}-{finding.property}".replace("/", "-"),
+            about=about,
+            space=self.system.pages,
+            processes=self.system.processes,
+            events=finding.events,
+            marked=tuple(range(n - finding.reads, n)),
+        )
+
+    def story(self, finding: Finding) -> list[str]:
+        """Return the counter-example event by event, with who sees what."""
+        return tell(finding.events, self.policy, self.system.machine(self.device))
+
+
+def explore(
+    policy: Policy,
+    device: str = "async",
+    system: System | None = None,
+    *,
+    properties: Iterable[str] = DEFAULT,
+    max_states: int = 20_000_000,
+    max_bytes: int = 2 << 30,
+    progress: Callable[[int, int], None] | None = None,
+) -> Exploration:
+    """Search all states of *system* under *policy*.
+
+    Parameters
+    ----------
+    policy : Policy
+    device : "async" (a disk) or "sync" (zram); without readahead, writes complete within the event that submits them
+    system : sizes; 2 processes, 1 page, 1 get, 1 pin if left out
+    properties : names in :data:`PROPERTIES`
+    max_states, max_bytes : where to give up; the result says so
+    progress : called with (states reached, states expanded) now and then
+
+    Raises
+    ------
+    SpecError
+        an unknown device or property
+    RuntimeError
+        a counter-example that the reference model does not confirm: a defect of this program
+    """
+    system = system or System()
+    wanted = tuple(properties)
+    for name in wanted:
+        if name not in PROPERTIES:
+            raise SpecError(f"unknown property {name!r}; there are {', '.join(PROPERTIES)}")
+    if device not in DEVICES:
+        raise SpecError(f"unknown device {device!r}; there are {', '.join(DEVICES)}")
+    machine = system.machine(device)
+    space = Space(
+        Engine(policy, machine, contents=True),
+        system.events(),
+        gets=system.gets,
+        pins=system.pins,
+        locks=system.locks,
+        keep_unseen=0 <= system.lru_batch <= 4,
+    )
+    begun, stopped, expanded = time.perf_counter(), "", 0
+    while not space.search(SLICE):
+        expanded += SLICE
+        if len(space) >= max_states:
+            stopped = f"{len(space):,} states reached, --max-states is {max_states:,}: raise it, or explore a smaller system"
+            break
+        if space.bytes >= max_bytes:
+            stopped = f"the states take {space.bytes >> 20:,} MiB, --memory allows {max_bytes >> 20:,}: raise it, or explore a smaller system"
+            break
+        if progress:
+            progress(len(space), expanded)
+    seconds = time.perf_counter() - begun
+    faulty = space.faulty()
+    findings = []
+    for fault, state in sorted(space.first_faults().items(), key=lambda item: item[1]):
+        name, by = FAULTS[fault]
+        if name not in wanted:
+            continue
+        events = space.path(state)
+        reads = closing_events(events, policy, machine, name)
+        if not len(reads):
+            raise RuntimeError(f"{policy.name}: the reference model does not confirm {name} ({by}) after {events}")
+        findings.append(Finding(name, by, np.concatenate([events, reads]), len(reads), faulty[fault]))
+    return Exploration(policy, device, system, len(space), space.transitions, seconds, stopped, tuple(findings))
+
+
+__all__ = ["DEFAULT", "PROPERTIES", "Exploration", "Finding", "explore"]
