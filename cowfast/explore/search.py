@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from cowfast.errors import SpecError
 from cowfast.explore._states import FAULTS, Space
 from cowfast.explore.story import closing_events, tell
 from cowfast.explore.system import DEVICES, System
-from cowfast.litmus import Scenario
-from cowfast.policy import Policy
+from cowfast.litmus import Scenario, outcomes_of
+from cowfast.policy import Policy, policy_names
 
 PROPERTIES = {
     "no-leak": "nobody sees a store that another process made after they separated, by a load, a get or a pin",
@@ -71,7 +71,7 @@ class Exploration:
         """Return a counter-example as a litmus file has it; its reads are the marked events."""
         n = len(finding.events)
         about = f"{self.policy.name}, {self.device} device: {finding.property} does not hold ({finding.by})"
-        return Scenario(
+        scenario = Scenario(
             name=f"{self.policy.name}-{self.device}-{finding.property}".replace("/", "-"),
             about=about,
             space=self.system.pages,
@@ -79,6 +79,11 @@ class Exploration:
             events=finding.events,
             marked=tuple(range(n - finding.reads, n)),
         )
+        if self.policy.name not in policy_names():
+            return scenario
+        machine = DEVICES[self.device]
+        said = outcomes_of(scenario, self.policy.name, machine, "reference")
+        return replace(scenario, expect={machine: {self.policy.name: ", ".join(said[i] for i in scenario.marked)}})
 
     def story(self, finding: Finding) -> list[str]:
         """Return the counter-example event by event, with who sees what."""
