@@ -30,7 +30,9 @@ Exit codes: 0 every property holds in all states; 1 one does not, or a bound was
 @click.option("-p", "--policy", required=True, help="Policies, separated by commas: names, .toml files, or all.")
 @click.option("--processes", type=click.IntRange(1, 3), default=2, show_default=True)
 @click.option("--pages", type=click.IntRange(1, 2), default=1, show_default=True)
-@click.option("--gets", type=click.IntRange(0, 2), default=1, show_default=True, help="FOLL_GET references (read-only).")
+@click.option(
+    "--gets", type=click.IntRange(0, 2), default=1, show_default=True, help="FOLL_GET references (read-only)."
+)
 @click.option("--pins", type=click.IntRange(0, 2), default=1, show_default=True,
               help="FOLL_PIN references: read-write, and read-only long-term.")  # fmt: skip
 @click.option("--locks", type=click.IntRange(0, 1), default=0, show_default=True,
@@ -61,9 +63,13 @@ def explore(policy: str, processes: int, pages: int, gets: int, pins: int, locks
     rows, stories, worst = [], [], None
     for loaded in [load_policy(name) for name in names]:
         for on in ("async", "sync") if device == "both" else (device,):
-            found = exploring.explore(loaded, on, system, properties=wanted, max_states=max_states, max_bytes=memory << 20)
+            found = exploring.explore(
+                loaded, on, system, properties=wanted, max_states=max_states, max_bytes=memory << 20
+            )
             rate = found.transitions / max(found.seconds, 1e-9)
-            say(f"{loaded.name}, {on}: {found.states:,} states, {found.transitions:,} transitions, {rate:,.0f}/s", quiet)
+            say(
+                f"{loaded.name}, {on}: {found.states:,} states, {found.transitions:,} transitions, {rate:,.0f}/s", quiet
+            )
             if found.stopped:
                 say(f"{loaded.name}, {on}: not all states: {found.stopped}", quiet)
             for name in wanted:
@@ -80,11 +86,15 @@ def explore(policy: str, processes: int, pages: int, gets: int, pins: int, locks
                     }
                 )
                 if example:
-                    stories.append((f"{loaded.name}, {on} device: {name} does not hold ({example.by})", found.story(example)))
+                    stories.append(
+                        (f"{loaded.name}, {on} device: {name} does not hold ({example.by})", found.story(example))
+                    )
                     if worst is None or len(example.events) < len(worst[1].events):
                         worst = (found, example)
     if format == "json":
-        print_json({"system": system, "explorations": rows, "stories": [{"title": t, "lines": lines} for t, lines in stories]})
+        print_json(
+            {"system": system, "explorations": rows, "stories": [{"title": t, "lines": lines} for t, lines in stories]}
+        )
     else:
         print_table(records_table(rows), format)
         if format == "table":

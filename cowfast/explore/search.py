@@ -61,7 +61,9 @@ class Exploration:
 
     def shortest(self, property: str) -> Finding | None:
         """Return the shortest counter-example of a property, None if there is none (so far)."""
-        return min((each for each in self.findings if each.property == property), key=lambda f: len(f.events), default=None)
+        return min(
+            (each for each in self.findings if each.property == property), key=lambda f: len(f.events), default=None
+        )
 
     def verdict(self, property: str) -> str:
         """Return ``holds``, ``violated``, or ``open`` if the search stopped early and nothing was found."""
@@ -138,7 +140,9 @@ def explore(
     while not space.search(SLICE):
         expanded += SLICE
         if len(space) >= max_states:
-            stopped = f"{len(space):,} states reached, --max-states is {max_states:,}: raise it, or explore a smaller system"
+            stopped = (
+                f"{len(space):,} states reached, --max-states is {max_states:,}: raise it, or explore a smaller system"
+            )
             break
         if space.bytes >= max_bytes:
             stopped = f"the states take {space.bytes >> 20:,} MiB, --memory allows {max_bytes >> 20:,}: raise it, or explore a smaller system"

@@ -19,7 +19,9 @@ from cowfast.policy import load_policy
 
 HELD = (RefKind.REF_GET, RefKind.REF_PIN)
 NOBODY = 65535
-FLAGS = PageFlag.PG_DIRTY | PageFlag.PG_EXCL | PageFlag.PG_LRU | PageFlag.PG_BATCH | PageFlag.PG_LOCKED | PageFlag.PG_KSM
+FLAGS = (
+    PageFlag.PG_DIRTY | PageFlag.PG_EXCL | PageFlag.PG_LRU | PageFlag.PG_BATCH | PageFlag.PG_LOCKED | PageFlag.PG_KSM
+)
 FLAGS |= PageFlag.PG_READAHEAD
 
 
@@ -46,7 +48,9 @@ class Reduced:
             return True
         holders = [r for r, each in self.state["refs"].items() if each[4] == page and each[0] in HELD]
         value = self.state["contents"][page][0]
-        return self.orphan(page) and not any(r in self.w.attached or value not in self.w.known["ref", r] for r in holders)
+        return self.orphan(page) and not any(
+            r in self.w.attached or value not in self.w.known["ref", r] for r in holders
+        )
 
     def packed(self) -> bytes:
         return min(self.in_order(order) for order in permutations(range(self.system.processes)))
@@ -90,7 +94,9 @@ class Reduced:
             if pid not in alive:
                 out.append(0)
                 continue
-            out.append(ProcFlag.PROC_ALIVE | (st["procs"][pid][0] & ProcFlag.PROC_HAS_PINNED if self.asks_pinned else 0))
+            out.append(
+                ProcFlag.PROC_ALIVE | (st["procs"][pid][0] & ProcFlag.PROC_HAS_PINNED if self.asks_pinned else 0)
+            )
             for v in range(self.system.pages):
                 word = st["ptes"].get((pid, v), 0)
                 bits = word & (3 | PteBit.PTE_WRITE | PteBit.PTE_DIRTY | (PteBit.PTE_BLANK if self.blank else 0))

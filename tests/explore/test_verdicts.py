@@ -116,7 +116,9 @@ def test_a_user_policy_with_a_hole(tmp_path):
     from click.testing import CliRunner
 
     done = CliRunner().invoke(
-        root, ["explore", "-p", str(policy), "--pins", "0", "-o", str(litmus), "--format", "table"], standalone_mode=False
+        root,
+        ["explore", "-p", str(policy), "--pins", "0", "-o", str(litmus), "--format", "table"],
+        standalone_mode=False,
     )
     assert done.return_value == 1 or done.exit_code == 1
     assert "LEAK: stored by process" in done.output
@@ -144,5 +146,7 @@ def test_a_bound_is_said(capsys):
 def test_json_is_one_document():
     from click.testing import CliRunner
 
-    done = CliRunner().invoke(root, ["explore", "-p", "linux-6.1", "--pins", "0", "--format", "json", "-q"], standalone_mode=False)
+    done = CliRunner().invoke(
+        root, ["explore", "-p", "linux-6.1", "--pins", "0", "--format", "json", "-q"], standalone_mode=False
+    )
     assert {row["verdict"] for row in json.loads(done.stdout)["explorations"]} == {"holds"}
