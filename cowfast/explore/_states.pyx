@@ -791,8 +791,8 @@ cdef class Space:
         return self.count
 
     @property
-    def bytes(self):
-        """Memory that the states take."""
+    def size(self):
+        """Bytes that the states take."""
         return self.arena_size + self.room * (8 + 4 + 2 + 1 + 1 + 8)
 
     def first_faults(self):

@@ -59,15 +59,13 @@ class Exploration:
     findings: tuple[Finding, ...] = field(default=())
     """one for each property and way to show it, shortest first"""
 
-    def shortest(self, property: str) -> Finding | None:
+    def shortest(self, name: str) -> Finding | None:
         """Return the shortest counter-example of a property, None if there is none (so far)."""
-        return min(
-            (each for each in self.findings if each.property == property), key=lambda f: len(f.events), default=None
-        )
+        return min((each for each in self.findings if each.property == name), key=lambda f: len(f.events), default=None)
 
-    def verdict(self, property: str) -> str:
+    def verdict(self, name: str) -> str:
         """Return ``holds``, ``violated``, or ``open`` if the search stopped early and nothing was found."""
-        return "violated" if self.shortest(property) else "open" if self.stopped else "holds"
+        return "violated" if self.shortest(name) else "open" if self.stopped else "holds"
 
     def scenario(self, finding: Finding) -> Scenario:
         """Return a counter-example as a litmus file has it; its reads are the marked events."""
@@ -144,8 +142,8 @@ def explore(
                 f"{len(space):,} states reached, --max-states is {max_states:,}: raise it, or explore a smaller system"
             )
             break
-        if space.bytes >= max_bytes:
-            stopped = f"the states take {space.bytes >> 20:,} MiB, --memory allows {max_bytes >> 20:,}: raise it, or explore a smaller system"
+        if space.size >= max_bytes:
+            stopped = f"the states take {space.size >> 20:,} MiB, --memory allows {max_bytes >> 20:,}: raise it, or explore a smaller system"
             break
         if progress:
             progress(len(space), expanded)

@@ -153,13 +153,13 @@ def tell(events: np.ndarray, policy: Policy, machine: Machine) -> list[str]:
     return lines
 
 
-def closing_events(events: np.ndarray, policy: Policy, machine: Machine, property: str) -> np.ndarray:
+def closing_events(events: np.ndarray, policy: Policy, machine: Machine, name: str) -> np.ndarray:
     """Return the reads that show what is wrong after *events*; empty if the reference model finds nothing wrong."""
     watcher = Watcher(policy, machine)
     for event in events:
         watcher.do(event)
     for _, text, shown in watcher.views():
-        if WRONG[property] in text:
+        if WRONG[name] in text:
             return shown
     return events[:0]
 

@@ -45,9 +45,9 @@ DIFFERENCES = """
 """
 
 
-def story(found: Exploration, property: str) -> str:
+def story(found: Exploration, asked: str) -> str:
     """Return the shortest counter-example as a block of text."""
-    example = found.shortest(property)
+    example = found.shortest(asked)
     assert example is not None
     return "```text\n" + "\n".join(found.story(example)) + "\n```\n"
 
@@ -61,13 +61,13 @@ def verdicts(policy: Policy) -> dict[tuple[str, str], Exploration]:
     }
 
 
-def cell(found: dict[tuple[str, str], Exploration], policy: str, system: str, property: str) -> str:
+def cell(found: dict[tuple[str, str], Exploration], policy: str, system: str, asked: str) -> str:
     """Return yes or no, both devices; a no leads to its story."""
     said = {}
     for device in DEVICES:
         assert not found[system, device].stopped
-        example = found[system, device].shortest(property)
-        link = f"#{policy.replace('.', '-')}-{system}-{device}-{property}"
+        example = found[system, device].shortest(asked)
+        link = f"#{policy.replace('.', '-')}-{system}-{device}-{asked}"
         said[device] = f"[no: {len(example.events)}]({link})" if example else "yes"
     return said["async"] if set(said.values()) == {"yes"} else " / ".join(said.values())
 
@@ -106,20 +106,20 @@ def page() -> str:
     """Return the page."""
     text = HEAD + "".join(f"* *{name}*: {meaning}.\n" for name, meaning in PROPERTIES.items())
     text += "\nAsynchronous device / synchronous device; a number is the length of the shortest counter-example and leads to it.\n\n"
-    text += "| policy | " + " | ".join(f"{property} ({system})" for system, property in COLUMNS) + " | states |\n"
+    text += "| policy | " + " | ".join(f"{asked} ({system})" for system, asked in COLUMNS) + " | states |\n"
     text += "|---" * (len(COLUMNS) + 2) + "|\n"
     stories = ""
     for name in policy_names():
         found = verdicts(load_policy(name))
         states = sum(each.states for each in found.values())
         text += f"| `{name}` | " + " | ".join(cell(found, name, *column) for column in COLUMNS) + f" | {states:,} |\n"
-        for system, property in COLUMNS:
+        for system, asked in COLUMNS:
             for device in DEVICES:
-                example = found[system, device].shortest(property)
+                example = found[system, device].shortest(asked)
                 if example:
-                    title = f"({name.replace('.', '-')}-{system}-{device}-{property})=\n"
-                    stories += f"\n{title}### `{name}`, {device}: {property} ({system}, {example.by})\n\n"
-                    stories += story(found[system, device], property)
+                    title = f"({name.replace('.', '-')}-{system}-{device}-{asked})=\n"
+                    stories += f"\n{title}### `{name}`, {device}: {asked} ({system}, {example.by})\n\n"
+                    stories += story(found[system, device], asked)
     text += WORDS + DIFFERENCES
     text += f"\n## What each check is for\n\n`{MUTATED}` with one check left out, or two neighbours swapped, in the same four systems.\n\n"
     text += "| change | breaks | events |\n|---|---|---:|\n"
