@@ -67,17 +67,15 @@ cdef void rebuild_lists(Sim *s, uint32_t n) noexcept nogil:
     cdef int which
     memset(s.head, 0, sizeof(s.head))
     memset(s.tail, 0, sizeof(s.tail))
+    memset(s.span, 0, sizeof(s.span))
     memset(s.length, 0, sizeof(s.length))
     for p in range(1, n + 1):
         if s.pages[p].flags & PG_LRU:
             which = 1 if s.pages[p].flags & PG_ACTIVE else 0
-            s.lprev[p] = s.tail[which]
-            s.lnext[p] = 0
-            if s.tail[which]:
-                s.lnext[s.tail[which]] = p
-            else:
-                s.head[which] = p
-            s.tail[which] = p
+            s.ring[which][s.head[which]] = p
+            s.pages[p].lru = s.head[which]
+            s.head[which] += 1
+            s.span[which] += 1
             s.length[which] += 1
 
 
@@ -562,10 +560,8 @@ cdef class Space:
         for r in range(self.references):
             ref = s.refs + r
             if ref.page and ref.kind == REF_GET:
-                s.pages[ref.page].gets += 1
                 s.pages[ref.page].refs += 1
             elif ref.page and ref.kind == REF_PIN:
-                s.pages[ref.page].pins += 1
                 s.pages[ref.page].refs += PIN_BIAS
         rebuild_lists(s, n)
         s.next_page = n + 1
@@ -577,7 +573,8 @@ cdef class Space:
         s.filled = 0
         s.age = 0
         s.snapshot = 0
-        memset(s.real, 0, sizeof(s.real))
+        s.refaulted = 0
+        s.half_full = False
         memset(s.seen, 0, sizeof(s.seen))
         memset(s.pending, 0, sizeof(s.pending))
         s.nplug = s.wb_head = s.wb_len = 0
