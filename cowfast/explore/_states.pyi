@@ -15,7 +15,6 @@ class Space:
         pins: int,
         locks: int = 0,
         keep_unseen: bool = False,
-        exact: bool = False,
     ) -> None: ...
     def __len__(self) -> int: ...
     @property

@@ -81,7 +81,6 @@ cdef void rebuild_lists(Sim *s, uint32_t n) noexcept nogil:
 
 cdef struct Numbering:
     uint32_t pages, slots, values
-    bint exact
     uint8_t process[PROCESSES]     # canonical number -> engine's
     uint8_t process_of[PROCESSES]  # and back
     uint8_t finished[REFS]         # nothing can be seen through this reference any more
@@ -98,7 +97,7 @@ cdef void meet_page(Sim *s, Numbering *to, uint32_t n) noexcept nogil:
     to.pages += 1
     to.page[n] = <uint8_t>to.pages
     to.page_at[to.pages] = <uint8_t>n
-    if s.pages[n].slot and (to.exact or s.pages[n].maps or s.slots[s.pages[n].slot].swap_count):
+    if s.pages[n].slot and (s.pages[n].maps or s.slots[s.pages[n].slot].swap_count):
         meet_slot(s, to, s.pages[n].slot)
 
 cdef void meet_slot(Sim *s, Numbering *to, uint32_t n) noexcept nogil:
@@ -134,8 +133,6 @@ cdef class Space:
         reference numbers: gets first, then pins, then locks
     keep_unseen : bool
         keep pages in an LRU batch that nobody can see any more (finite only for small batches)
-    exact : bool
-        keep all flags, for the test that leaving them out changes nothing
 
     Raises
     ------
@@ -148,7 +145,7 @@ cdef class Space:
     cdef event_t *e
     cdef uint32_t nevents
     cdef int processes, space, gets, pins, locks, references
-    cdef bint words, keep_unseen, exact
+    cdef bint words, keep_unseen
     cdef uint32_t flags, bits
     cdef bint has_pinned, dirty_ptes, blank
     cdef Ghost ghost
@@ -180,22 +177,20 @@ cdef class Space:
         self.turns = NULL
         self.table = NULL
 
-    def __init__(self, Engine engine, events, *, int gets, int pins, int locks=0, bint keep_unseen=False,
-                 bint exact=False):
+    def __init__(self, Engine engine, events, *, int gets, int pins, int locks=0, bint keep_unseen=False):
         cdef Sim *s = &engine.s
-        cdef event_t[::1] view
         cdef int i
         self.engine = engine
         self.events = np.array(events, layout.EVENT)
         self.processes, self.space, self.gets, self.pins, self.locks = s.processes, s.space, gets, pins, locks
         self.references = gets + pins + locks
         self.words = s.page_cluster > 0
-        self.keep_unseen, self.exact = keep_unseen, exact
-        self.blank = exact or (s.blank_io_free and not s.sync)  # else a page of zeros is written like any other
-        self.has_pinned = exact or s.fork_rule != 0  # who else asks
-        self.dirty_ptes = exact or s.protect_rule == 1  # who asks for the bit of a page that is not in the swap cache
-        self.flags = <uint32_t>0xFFFFFFFF if exact else FLAGS | (PG_BLANK if self.blank else 0)
-        self.bits = 63 if exact else BITS | (PTE_BLANK if self.blank else 0)
+        self.keep_unseen = keep_unseen
+        self.blank = s.blank_io_free and not s.sync  # else a page of zeros is written like any other
+        self.has_pinned = s.fork_rule != 0  # who else asks
+        self.dirty_ptes = s.protect_rule == 1  # who asks for the bit of a page that is not in the swap cache
+        self.flags = FLAGS | (PG_BLANK if self.blank else 0)
+        self.bits = BITS | (PTE_BLANK if self.blank else 0)
         if not (1 <= self.processes <= PROCESSES and 1 <= self.space <= PAGES and self.references <= REFS
                 and self.processes + self.references <= VIEWERS):
             raise ValueError(f"at most {PROCESSES} processes, {PAGES} pages, {REFS} references")
@@ -327,12 +322,11 @@ cdef class Space:
         cdef slot_t *slot
         cdef bint junk
         memset(&to, 0, sizeof(Numbering))
-        to.exact = self.exact
         for k in range(<uint32_t>self.processes):
             to.process[k] = ORDERS[order][k]
             to.process_of[ORDERS[order][k]] = <uint8_t>k
         for r in range(self.references):
-            to.finished[r] = not self.exact and self.is_finished(r)
+            to.finished[r] = self.is_finished(r)
         # who can be seen from a process or a reference is state; the rest nobody can ever come across again
         for k in range(<uint32_t>self.processes):
             pid = to.process[k]
@@ -353,8 +347,8 @@ cdef class Space:
         for k in range(<uint32_t>self.processes):
             pid = to.process[k]
             at[0] = s.procs[pid].flags
-            if not self.exact:  # (HAS_ANON: who never had a page has nothing that fork could copy)
-                at[0] &= PROC_ALIVE | PROC_HAS_PINNED if self.has_pinned else PROC_ALIVE
+            # without HAS_ANON: who never had a page has nothing that fork could copy
+            at[0] &= PROC_ALIVE | PROC_HAS_PINNED if self.has_pinned else PROC_ALIVE
             at += 1
             if not s.procs[pid].flags & PROC_ALIVE:
                 continue
@@ -369,7 +363,7 @@ cdef class Space:
                         at[0] &= <uint8_t>(255 - PTE_DIRTY)  # a slot makes the page dirty, and only writing makes it clean
                 elif word & PTE_KIND == PTE_SWAP:
                     at[1] = to.slot[word >> PTE_SHIFT]
-                elif not self.exact:
+                else:
                     at[0] = PTE_NONE  # as the zero page: zeros, and a store gets a new page
                 at[2] = meet_value(&to, self.ghost.expect[pid][v])
                 at += 3
@@ -406,9 +400,9 @@ cdef class Space:
             page = s.pages + p
             word = page.flags & self.flags
             at[2] = to.slot[page.slot] if page.slot else 0
-            if not self.exact and page.slot == 0:
+            if page.slot == 0:
                 word &= ~<uint32_t>PG_DIRTY
-            if not self.exact and page.maps == 0 and not (page.slot and s.slots[page.slot].swap_count):
+            if page.maps == 0 and not (page.slot and s.slots[page.slot].swap_count):
                 word &= PG_BATCH if self.keep_unseen else 0  # nobody will map it again: only its contents matter
                 at[2] = 0
             at[0] = <uint8_t>(word & 255)
@@ -464,7 +458,7 @@ cdef class Space:
             memset(s.ptes + <size_t>(pid + 1) * LEAF, 0, PAGES * sizeof(pte_t))
             proc.flags = at[0]
             at += 1
-            if proc.flags and not self.exact:
+            if proc.flags:
                 proc.flags |= PROC_HAS_ANON
             memset(self.ghost.expect[pid], 0, sizeof(self.ghost.expect[pid]))
             if not proc.flags & PROC_ALIVE:
