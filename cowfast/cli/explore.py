@@ -28,8 +28,8 @@ Exit codes: 0 every property holds in all states; 1 one does not, or a bound was
 
 @click.command(epilog=EPILOG)
 @click.option("-p", "--policy", required=True, help="Policies, separated by commas: names, .toml files, or all.")
-@click.option("--processes", type=click.IntRange(1, 3), default=2, show_default=True)
-@click.option("--pages", type=click.IntRange(1, 2), default=1, show_default=True)
+@click.option("--processes", type=click.IntRange(1, 3), default=2, show_default=True, help="Processes.")
+@click.option("--pages", type=click.IntRange(1, 2), default=1, show_default=True, help="Pages of each process.")
 @click.option(
     "--gets", type=click.IntRange(0, 2), default=1, show_default=True, help="FOLL_GET references (read-only)."
 )
