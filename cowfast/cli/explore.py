@@ -18,6 +18,8 @@ Examples
   cowfast explore --policy linux-5.7 --pins 0 --properties no-leak --device sync
   cowfast explore --policy all --format json
 
+The search ends when all states are reached, or when every property has its shortest counter-example.
+
 A counter-example is written as a litmus file; the story says after each event who sees which store (a store is
 named by the line that made it).
 
@@ -81,6 +83,7 @@ def explore(policy: str, processes: int, pages: int, gets: int, pins: int, locks
                         "property": name,
                         "verdict": found.verdict(name),
                         "states": found.states,
+                        "all states": found.complete,
                         "events": len(example.events) if example else 0,
                         "shortest": "; ".join(map(format_event, example.events)) if example else "",
                     }

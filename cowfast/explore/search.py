@@ -54,8 +54,10 @@ class Exploration:
     states: int
     transitions: int
     seconds: float
+    complete: bool
+    """all states were reached; else every property had its counter-example before, or a bound was hit"""
     stopped: str
-    """why the search ended before all states were reached; empty: all were"""
+    """the bound that was hit; empty: none"""
     findings: tuple[Finding, ...] = field(default=())
     """one for each property and way to show it, shortest first"""
 
@@ -96,6 +98,7 @@ def explore(
     system: System | None = None,
     *,
     properties: Iterable[str] = DEFAULT,
+    every_state: bool = False,
     max_states: int = 20_000_000,
     max_bytes: int = 2 << 30,
     progress: Callable[[int, int], None] | None = None,
@@ -108,6 +111,7 @@ def explore(
     device : "async" (a disk) or "sync" (zram); without readahead, writes complete within the event that submits them
     system : sizes; 2 processes, 1 page, 1 get, 1 pin if left out
     properties : names in :data:`PROPERTIES`
+    every_state : go on when every property has its (shortest) counter-example
     max_states, max_bytes : where to give up; the result says so
     progress : called with (states reached, states expanded) now and then
 
@@ -134,9 +138,11 @@ def explore(
         locks=system.locks,
         keep_unseen=0 <= system.lru_batch <= 4,
     )
-    begun, stopped, expanded = time.perf_counter(), "", 0
-    while not space.search(SLICE):
+    begun, stopped, expanded, complete = time.perf_counter(), "", 0, False
+    while not (complete := space.search(SLICE)):
         expanded += SLICE
+        if not every_state and {FAULTS[fault][0] for fault in space.first_faults()} >= set(wanted):
+            break
         if len(space) >= max_states:
             stopped = (
                 f"{len(space):,} states reached, --max-states is {max_states:,}: raise it, or explore a smaller system"
@@ -159,7 +165,9 @@ def explore(
         if not len(reads):
             raise RuntimeError(f"{policy.name}: the reference model does not confirm {name} ({by}) after {events}")
         findings.append(Finding(name, by, np.concatenate([events, reads]), len(reads), faulty[fault]))
-    return Exploration(policy, device, system, len(space), space.transitions, seconds, stopped, tuple(findings))
+    return Exploration(
+        policy, device, system, len(space), space.transitions, seconds, complete, stopped, tuple(findings)
+    )
 
 
 __all__ = ["DEFAULT", "PROPERTIES", "Exploration", "Finding", "explore"]

@@ -55,7 +55,7 @@ def story(found: Exploration, asked: str) -> str:
 def verdicts(policy: Policy) -> dict[tuple[str, str], Exploration]:
     """Return (system, device) -> what was found."""
     return {
-        (name, device): explore(policy, device, system, properties=PROPERTIES)
+        (name, device): explore(policy, device, system, properties=PROPERTIES, every_state=True)
         for name, system in SYSTEMS.items()
         for device in DEVICES
     }
