@@ -67,6 +67,7 @@ def scenarios():
         "workloads": ["workloads"],
         "counters": ["counters"],
         "doctor": ["doctor"],
+        "bench": ["bench", "--quick", "--rows", "mix-16x1024", "--rounds", "2"],
     }
 
 
@@ -219,7 +220,7 @@ def broken(folder):
                 ends = {
                     ".csv": b"\n",
                     ".txt": b"\n",
-                    ".html": b"</html>\n",
+                    ".html": b"</html>",
                     ".parquet": b"PAR1",
                     ".png": b"IEND\xaeB`\x82",
                 }

@@ -126,7 +126,8 @@ def writers(good, path):
 
 def test_no_command_is_forgotten(good):
     used = {words[0] for words in [*readers(good, str), *writers(good, str)]}
-    assert used | {"record", "workloads", "counters", "doctor"} == set(COMMANDS)
+    # These name no file of the user's; record is tried by itself, bench leaves out a folder that is none and says so.
+    assert used | {"record", "workloads", "counters", "doctor", "bench"} == set(COMMANDS)
 
 
 def honest(good):
@@ -136,14 +137,15 @@ def honest(good):
     return list(writers(good, lambda suffix: made.get(suffix, str(out / f"x{suffix}")))), out
 
 
-def refused(good, commands, code=2, **limits):
+def refused(good, commands, code=2, warm=True, **limits):
     """Run commands and check that each is refused as it should be and leaves nothing."""
-    first, out = honest(good)
+    first, out = honest(good) if warm else ([], None)
     before = sorted(good.rglob("*"))
     try:
         ended = run_many(list(commands), first, seconds=3 * SECONDS, **limits)
     finally:
-        shutil.rmtree(out)
+        if out:
+            shutil.rmtree(out)
     bad = [
         f"{each}"
         for each in ended
@@ -384,7 +386,7 @@ def test_a_trace_that_claims_too_much(good, tmp_path, claim):
         words for words in readers(good, lambda _: path) if words[0] in ("run", "compare", "trace") and path in words
     ]
     partial = [words for words in commands if "--partial" in words]
-    refused(good, [words for words in commands if "--partial" not in words and "import" not in words])
+    refused(good, [words for words in commands if "--partial" not in words and "import" not in words], warm=False)
     for ended in run_many(
         [[str(tmp_path / "cut.cow") if word.endswith("new.cow") else word for word in words] for words in partial]
     ):
@@ -441,7 +443,7 @@ def test_a_decompression_bomb(good, tmp_path, packer, filling):
         ["run", path(".cow")],
         ["trace", "cut", path(".cow"), "-o", str(tmp_path / "n.cow"), "--partial"],
     ]
-    refused(good, commands)
+    refused(good, commands, warm=False)
     assert sorted(tmp_path.iterdir()) == sorted(paths.values())
 
 

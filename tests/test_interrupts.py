@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from cowfast._layout import Op
+from cowfast.cli import COMMANDS
 from cowfast.events import make_events
 from cowfast.policy import policy_names
 from cowfast.results import load_results
@@ -48,6 +49,10 @@ def test_sigterm_leaves_no_part_of_a_trace(inputs, tmp_path, number):
     assert said.strip() == ("cowfast: interrupted" if number == signal.SIGINT else "cowfast: terminated")
     assert [path.name for path in tmp_path.iterdir()] == ["out.cow"]
     assert (tmp_path / "out.cow").read_bytes() == b"earlier"
+
+
+def test_no_command_is_forgotten():
+    assert {words[0] for words in scenarios().values()} == set(COMMANDS)
 
 
 @pytest.mark.slow
