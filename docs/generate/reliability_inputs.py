@@ -44,6 +44,23 @@ Each input had at most {seconds} s and each target's process {memory} MiB of add
 OSError. `cow-sealed` are containers whose checksums are made right after the change: what a stranger can make, not what a disk does.
 `python benchmarks/fuzz.py` goes on from the saved corpus (tests/data/corpus), for a night if you like. {guided}
 
+## What was found on the way
+
+| what was wrong | the test |
+|---|---|
+| SIGTERM left the part of a trace that was being written | `test_sigterm_leaves_no_part_of_a_trace` |
+| a run answered only between chunks of a million events for each policy | `test_a_run_stops_within_a_fifth_of_a_second` |
+| a FIFO, a device or a sparse file in place of results, a spec, a workload or costs: a hang, or all memory | `test_every_reader_refuses_what_is_no_file` |
+| a full disk destroyed the earlier output of export, plot, report and `litmus --promote`, or ended in a traceback | `test_a_disk_that_is_full`, `test_a_file_that_may_not_grow` |
+| printing to a full disk ended in a traceback | `test_output_that_nobody_can_take` |
+| a compressed recording could unpack without end; a record's xz dictionary had no bound | `test_a_decompression_bomb` |
+| an index could claim 4 GiB | `test_a_sparse_trace_with_an_honest_end` |
+| `trace info`: numpy's error for a summary that lies, a traceback without accesses, gigabytes for a high page number | `test_accesses_beyond_what_the_summary_says`, `test_a_trace_without_accesses_has_figures`, `test_figures_of_a_trace_take_no_longer_for_a_high_page_number` |
+| a litmus size was judged by its first twelve digits | `test_a_litmus_size_with_too_many_digits` |
+| a number of more than 4300 digits in TOML ended in a traceback, as did nesting in a spec | `test_toml_that_python_itself_refuses` |
+| a range of a spec became a list before it was counted | `test_a_range_that_would_fill_memory` |
+| a row without counters, or with texts in them, ended in a traceback later | `test_a_row_that_others_cannot_rely_on` |
+
 ## Signals
 
 Ctrl-C, SIGTERM and SIGHUP become exceptions in the main thread: the exit code is 130, 143 or 129 (128 and the signal's number), and whatever
@@ -53,7 +70,8 @@ the next start drops.
 
 {signals}
 
-After each: the exit code, every output the earlier one or whole, no temporary files, no descendants, no lock. A run looks for signals
+The time is the whole command's, with the end of the interpreter and whatever library is at work; `bench` measures calls that it
+does not cut. After each: the exit code, every output the earlier one or whole, no temporary files, no descendants, no lock. A run looks for signals
 between slices of about 50 ms of events. A single event is never cut; the longest there are:
 
 {longest}
