@@ -19,8 +19,9 @@ from cowfast._layout cimport *
 
 cdef extern from *:
     """
+    /* The empty asm: gcc takes a function that only prefetches for one without effect, and drops its calls. */
     #if defined(__GNUC__) || defined(__clang__)
-    #define COWFAST_PREFETCH(p) __builtin_prefetch((p), 1, 3)
+    #define COWFAST_PREFETCH(p) do { __builtin_prefetch((p), 1, 3); __asm__ volatile (""); } while (0)
     #else
     #define COWFAST_PREFETCH(p) ((void)(p))
     #endif
@@ -44,7 +45,9 @@ cdef enum:
     PIN_BIAS = 1024        # GUP_PIN_COUNTING_BIAS
     NOBODY = 65535
     FAR = 32               # software prefetch: ptes this many events ahead,
-    NEAR = 16              # the page or slot behind them this many
+    NEAR = 16              # the page or slot behind them this many,
+    NEXT = 8               # the ptes beside them in the page's ring this many
+    SLICE = 65536          # events, after which it is asked again whether prefetch pays
     INACTIVE = 0
     ACTIVE = 1
     REFAULTED = 2
@@ -250,10 +253,16 @@ cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
     s.c[<int>C_DRAINS] += 1
     s.c[<int>C_DRAINED_PAGES] += n
     s.outcome |= DRAINED
-    for i in range(n):
+    if s.stat_step:
+        for i in range(n):
+            s.pages[batch[i]].flags &= ~<uint32_t>PG_BATCH
+            lru_add(s, batch[i], False)
+        for i in range(n):
+            put_page(s, batch[i], 1)
+        return
+    for i in range(n):  # without steps nobody can tell the order of an add and another page's put
         s.pages[batch[i]].flags &= ~<uint32_t>PG_BATCH
         lru_add(s, batch[i], False)
-    for i in range(n):
         s.pages[batch[i]].refs -= 1
         if s.pages[batch[i]].refs == 0:
             free_page(s, batch[i])
@@ -1193,7 +1202,9 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
     cdef int status
     cdef uint32_t verdict = 0 if unshare else s.verdict[verdict_index(s, page)]
     index = verdict & 31
-    if verdict & VERDICT_REUSE or (verdict == 0 and decide(s, p, pid, not unshare, &index)):
+    if verdict & VERDICT_COPY and copy_shared(s, pid, v, pte, p):
+        pass
+    elif verdict & VERDICT_REUSE or (verdict == 0 and decide(s, p, pid, not unshare, &index)):
         s.outcome |= REUSED
         page.flags &= ~<uint32_t>PG_KSM  # reuse_ksm_page: an ordinary page again
         if s.exclusive:
@@ -1206,7 +1217,7 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
             s.c[<int>C_REUSES] += 1
             if store:
                 page.flags &= ~<uint32_t>PG_DROPPED
-    elif unshare or not copy_shared(s, pid, v, pte, p):
+    else:
         status = copy(s, pid, v, pte, p, index, unshare)
         if status:
             return status
@@ -1229,6 +1240,7 @@ cdef inline bint copy_shared(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint3
         return False
     made = s.pages + p
     s.free_movable = made.lru
+    COWFAST_PREFETCH(s.pages + made.lru)
     s.live += 1
     s.c[<int>C_PAGE_ALLOCS] += 1
     if s.live > s.c[<int>C_PAGES_PEAK]:
@@ -1545,19 +1557,26 @@ cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept no
     """The child's 512 ptes are the parent's, both read-only; it goes behind its parent in each ring."""
     cdef pte_t *copy_of = pte_make(s, child, d << 9)
     cdef pte_t *pte = pte_at(s, pid, d << 9)
+    cdef pte_t *ptes = s.ptes
+    cdef page_t *pages = s.pages
+    cdef uint32_t *leaves = s.dirs + d
+    cdef size_t ndir = s.ndir
     cdef page_t *page
+    cdef bint far = s.far
     cdef bint early = s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED
     cdef uint32_t i, word, copied = 0, present = 0, swapped = 0
     cdef int status = OK
     for i in range(LEAF):
-        if i + FAR < LEAF and kind_of(pte[i + FAR].word) == PTE_PRESENT:
-            COWFAST_PREFETCH(s.pages + (pte[i + FAR].word >> PTE_SHIFT))
+        # the page ahead (for a swap pte some other: it does no harm), and far from the cache the ring's next pte
+        COWFAST_PREFETCH(pages + (pte[(i + FAR) & (LEAF - 1)].word >> PTE_SHIFT))
+        if far:
+            COWFAST_PREFETCH(ptes + <size_t>leaves[pte[(i + NEXT) & (LEAF - 1)].next * ndir] * LEAF + ((i + NEXT) & (LEAF - 1)))
         word = pte[i].word
         if word == 0:
             continue
         copied += 1
         if kind_of(word) == PTE_PRESENT:
-            page = s.pages + (word >> PTE_SHIFT)
+            page = pages + (word >> PTE_SHIFT)
             if early and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
                 status = early_copy(s, word >> PTE_SHIFT, child, (d << 9) + i)
                 if status:
@@ -1568,7 +1587,7 @@ cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept no
             copy_of[i].word = word & ~<uint32_t>PTE_YOUNG
             copy_of[i].prev = <uint16_t>pid
             copy_of[i].next = pte[i].next
-            pte_at(s, pte[i].next, (d << 9) + i).prev = <uint16_t>child  # a parent alone is its own neighbour
+            ptes[<size_t>leaves[pte[i].next * ndir] * LEAF + i].prev = <uint16_t>child  # a parent alone is its own neighbour
             pte[i].next = <uint16_t>child
             page.flags &= ~<uint32_t>PG_EXCL
             page.refs += 1
@@ -1638,23 +1657,30 @@ cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept
 cdef void zap_leaf(Sim *s, uint32_t pid, uint32_t d) noexcept nogil:
     """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question."""
     cdef pte_t *pte = pte_at(s, pid, d << 9)
+    cdef pte_t *ptes = s.ptes
+    cdef page_t *pages = s.pages
+    cdef uint32_t *leaves = s.dirs + d
+    cdef size_t ndir = s.ndir
     cdef page_t *page
-    cdef uint32_t i, v, word, p, zapped = 0
+    cdef uint32_t i, word, p, zapped = 0, before, after
+    cdef bint far = s.far
     for i in range(LEAF):
-        if i + FAR < LEAF and kind_of(pte[i + FAR].word) == PTE_PRESENT:
-            COWFAST_PREFETCH(s.pages + (pte[i + FAR].word >> PTE_SHIFT))
+        # the page ahead (for a swap pte some other: it does no harm), and far from the cache the ring's next pte
+        COWFAST_PREFETCH(pages + (pte[(i + FAR) & (LEAF - 1)].word >> PTE_SHIFT))
+        if far:
+            COWFAST_PREFETCH(ptes + <size_t>leaves[pte[(i + NEXT) & (LEAF - 1)].next * ndir] * LEAF + ((i + NEXT) & (LEAF - 1)))
         word = pte[i].word
         if kind_of(word) != PTE_PRESENT:
             if word:
                 zap(s, pid, pte + i)
             continue
         zapped += 1
-        v = d << 9 | i
         p = word >> PTE_SHIFT
-        page = s.pages + p
-        pte_at(s, pte[i].prev, v).next = pte[i].next
-        pte_at(s, pte[i].next, v).prev = pte[i].prev
-        page.owner = pte[i].next if page.owner == pid else page.owner
+        page = pages + p
+        before, after = pte[i].prev, pte[i].next
+        ptes[<size_t>leaves[before * ndir] * LEAF + i].next = <uint16_t>after
+        ptes[<size_t>leaves[after * ndir] * LEAF + i].prev = <uint16_t>before
+        page.owner = <uint16_t>after if page.owner == pid else page.owner
         page.maps -= 1
         if page.slot and page.maps == 0:
             leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
@@ -1676,6 +1702,7 @@ cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
         if leaf[0] == 0:
             continue
         zap_leaf(s, pid, d)
+        s.leaves_moved = True
         s.leaf_free[s.nleaf_free] = leaf[0]
         s.nleaf_free += 1
         leaf[0] = 0
@@ -2040,26 +2067,59 @@ cdef void specials(Sim *s) noexcept nogil:
     if s.wb_len and s.wb_due[s.wb_head] < s.special:
         s.special = s.wb_due[s.wb_head]
 
-cdef inline bint is_access(Sim *s, event_t *e) noexcept nogil:
-    return e.op <= WRITE and e.pid < s.processes and e.page < s.space
+cdef inline pte_t *pte_of(Sim *s, event_t *e) noexcept nogil:
+    """The pte that an event is about; an empty one for an event that is refused or names none."""
+    return pte_at(s, e.pid, e.page) if e.pid < s.processes and e.page < s.space else s.ptes
 
-cdef inline void ahead_pte(Sim *s, event_t *e) noexcept nogil:
-    if is_access(s, e):
-        COWFAST_PREFETCH(pte_at(s, e.pid, e.page))
+cdef inline void ahead_page(Sim *s, pte_t *pte) noexcept nogil:
+    """The page of a write-protected pte, the slot of a swap pte; else the pte again.  Chosen without a branch."""
+    cdef uint32_t word = pte.word
+    cdef void *at = <void *>pte
+    at = <void *>(s.pages + (word >> PTE_SHIFT)) if word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT else at
+    at = <void *>(s.slots + (word >> PTE_SHIFT)) if word & PTE_KIND == PTE_SWAP else at
+    COWFAST_PREFETCH(at)
 
-cdef inline void ahead_page(Sim *s, event_t *e) noexcept nogil:
-    cdef uint32_t word
-    if is_access(s, e):
-        word = pte_at(s, e.pid, e.page).word
-        if word & PTE_WRITE:  # a hit, most likely: the page record is not needed
-            return
-        if kind_of(word) == PTE_PRESENT:
-            COWFAST_PREFETCH(s.pages + (word >> PTE_SHIFT))
-        elif kind_of(word) == PTE_SWAP:
-            COWFAST_PREFETCH(s.slots + (word >> PTE_SHIFT))
+cdef inline void did_hit(Sim *s, uint32_t op, uint32_t word, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
+    """What is told of an access that needed nothing."""
+    if outcome != NULL:
+        outcome[0] = 0
+    if s.contents != NULL:
+        if op:
+            s.contents[word >> PTE_SHIFT].first = s.contents[word >> PTE_SHIFT].last = <uint32_t>time
+        if value != NULL:
+            value[0].first = value[0].last = 0
+            if kind_of(word) == PTE_PRESENT:
+                value[0] = s.contents[word >> PTE_SHIFT]
 
-cdef inline int64_t loop(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status,
-                         bint prefetched) noexcept nogil:
+cdef inline int miss(Sim *s, event_t *e, pte_t *pte, uint32_t word, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
+    """Any event but a hit."""
+    cdef uint32_t op = e.op | <uint32_t>e.flags << 8
+    cdef int status
+    s.time = time
+    s.outcome = 0
+    s.freed_slot = False
+    s.value.first = s.value.last = 0
+    status = check_access(s, e) if op <= WRITE else check(s, e)
+    if status:  # refused: not even what is due happens
+        return status
+    if time >= s.special:
+        specials(s)
+    if op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT:
+        status = protected_write(s, e.pid, e.page, pte)
+        if s.contents != NULL:
+            s.value = s.contents[pte_at(s, e.pid, e.page).word >> PTE_SHIFT]
+    else:
+        status = do_event(s, e)
+    if status:
+        return status
+    s.time = time + 1
+    if outcome != NULL:
+        outcome[0] = s.outcome
+    if value != NULL:
+        value[0] = s.value
+    return OK
+
+cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
     """Events from start to n; the number of the first that is not done."""
     cdef uint32_t *dirs = s.dirs
     cdef pte_t *ptes = s.ptes
@@ -2068,18 +2128,15 @@ cdef inline int64_t loop(Sim *s, event_t *events, int64_t start, int64_t n, uint
     cdef uint64_t time = s.time, special = s.special
     cdef bint plain = s.contents == NULL and outcomes == NULL
     cdef uint64_t hits[2]
-    cdef int64_t i
+    cdef int64_t i = start
     cdef event_t *e
     cdef pte_t *pte = NULL
     cdef uint32_t word = 0, op
     # which of the 64 values of the low bits are a hit: no branch on read or write, which nobody can predict
     hits[<int>READ] = HIT_READ
     hits[<int>WRITE] = HIT_WRITE
-    for i in range(start, n):
+    while i < n:
         e = events + i
-        if prefetched and i + FAR < n:
-            ahead_pte(s, e + FAR)
-            ahead_page(s, e + NEAR)
         op = e.op | <uint32_t>e.flags << 8
         if op <= WRITE and e.pid < processes and e.page <= last:
             pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
@@ -2091,49 +2148,69 @@ cdef inline int64_t loop(Sim *s, event_t *events, int64_t start, int64_t n, uint
                     specials(s)
                     special = s.special
                 time += 1
-                if plain:
-                    continue
-                if outcomes != NULL:
-                    outcomes[i] = 0
-                if s.contents != NULL:
-                    if op:
-                        s.contents[word >> PTE_SHIFT].first = s.contents[word >> PTE_SHIFT].last = <uint32_t>time
-                    if values != NULL:
-                        values[i].first = values[i].last = 0
-                        if kind_of(word) == PTE_PRESENT:
-                            values[i] = s.contents[word >> PTE_SHIFT]
+                if not plain:
+                    did_hit(s, op, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
+                i += 1
                 continue
-        s.time = time
-        s.outcome = 0
-        s.freed_slot = False
-        s.value.first = s.value.last = 0
-        status[0] = check_access(s, e) if op <= WRITE else check(s, e)
-        if status[0]:  # refused: not even what is due happens
-            return i
-        if time >= special:
-            specials(s)
-        if op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT:
-            status[0] = protected_write(s, e.pid, e.page, pte)
-            if s.contents != NULL:
-                s.value = s.contents[pte_at(s, e.pid, e.page).word >> PTE_SHIFT]
-        else:
-            status[0] = do_event(s, e)
-        special = s.special
+        status[0] = miss(s, e, pte, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
         if status[0]:
             return i
+        special = s.special
         time += 1
-        if outcomes != NULL:
-            outcomes[i] = s.outcome
-        if values != NULL:
-            values[i] = s.value
+        i += 1
     s.time = time
     return n
 
-cdef int64_t run_plain(Sim *s, event_t *e, int64_t i, int64_t n, uint32_t *o, content_t *v, int *status) noexcept nogil:
-    return loop(s, e, i, n, o, v, status, False)
+cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
+    """The same for tables beyond the cache: where the ptes of the next events are is known FAR events before."""
+    cdef pte_t *ahead[FAR]
+    cdef uint64_t time = s.time, special = s.special
+    cdef bint plain = s.contents == NULL and outcomes == NULL
+    cdef uint64_t hits[2]
+    cdef int64_t i = start, k
+    cdef event_t *e
+    cdef pte_t *pte
+    cdef pte_t *soon
+    cdef uint32_t word, op
+    hits[<int>READ] = HIT_READ
+    hits[<int>WRITE] = HIT_WRITE
+    s.leaves_moved = True
+    while i < n:
+        if s.leaves_moved:  # after an exit a leaf may be somebody else's
+            s.leaves_moved = False
+            for k in range(i, i + FAR if i + FAR < n else n):
+                ahead[k & (FAR - 1)] = pte_of(s, events + k)
+        e = events + i
+        op = e.op | <uint32_t>e.flags << 8
+        pte = ahead[i & (FAR - 1)]
+        if i + FAR < n:
+            soon = pte_of(s, e + FAR)
+            ahead[i & (FAR - 1)] = soon
+            COWFAST_PREFETCH(soon)
+            ahead_page(s, ahead[(i + NEAR) & (FAR - 1)])
+            soon = ahead[(i + NEXT) & (FAR - 1)]
+            COWFAST_PREFETCH(pte_at(s, soon.next, e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0))
+        word = pte.word
+        if op <= WRITE and hits[op] >> (word & 63) & 1:
+            pte.word = word | PTE_YOUNG | op << 3
+            if time >= special:
+                s.time = time
+                specials(s)
+                special = s.special
+            time += 1
+            if not plain:
+                did_hit(s, op, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
+            i += 1
+            continue
+        status[0] = miss(s, e, pte, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
+        if status[0]:
+            return i
+        special = s.special
+        time += 1
+        i += 1
+    s.time = time
+    return n
 
-cdef int64_t run_prefetched(Sim *s, event_t *e, int64_t i, int64_t n, uint32_t *o, content_t *v, int *status) noexcept nogil:
-    return loop(s, e, i, n, o, v, status, True)
 
 # ------------------------------------------------------------------ Python's side
 
@@ -2291,13 +2368,12 @@ cdef class Engine:
         EventError
             an event that cannot be done; those before it are done, nothing of it is
         """
-        cdef int64_t n, i = 0
+        cdef int64_t n, end, i = 0
         cdef int status = 0
         cdef event_t *e
         cdef uint32_t *o = NULL
         cdef content_t *v = NULL
         cdef Sim *s = &self.s
-        cdef bint far
         if self.busy:
             raise RuntimeError("this simulator runs in another thread; give each thread its own")
         events = np.ascontiguousarray(events, layout.EVENT)
@@ -2311,19 +2387,20 @@ cdef class Engine:
                 raise ValueError("values must be a writable contiguous CONTENT array, one per event")
             v = <content_t *><size_t>values.ctypes.data
         e = <event_t *><size_t>events.ctypes.data
-        far = (len(self.arrays["ptes"]) * 8 + s.live * 24) > _PREFETCH_ABOVE
         self.busy = True
         try:
             while i < n:
                 before = i
+                s.far = len(self.arrays["ptes"]) * sizeof(pte_t) + s.live * sizeof(page_t) > _PREFETCH_ABOVE
+                end = min(n, i + SLICE)
                 with nogil:
-                    if far:
-                        i = run_prefetched(s, e, i, n, o, v, &status)
+                    if s.far:
+                        i = run_prefetched(s, e, i, end, o, v, &status)
                     else:
-                        i = run_plain(s, e, i, n, o, v, &status)
+                        i = run_plain(s, e, i, end, o, v, &status)
                 s.c[<int>C_EVENTS] += i - before
-                if i == n:
-                    break
+                if i == end:
+                    continue
                 if status == WANT_PAGES:
                     cap = min(max(s.page_cap * 2, s.live + s.live_pins + s.procs[e[i].pid].swapped + 256), _MOST)
                     if cap <= s.page_cap:
