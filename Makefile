@@ -8,12 +8,13 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What the extensions are made of: a change rebuilds them before anything runs.
 NATIVE := pyproject.toml setup.py $(shell find cowfast -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test lint bench docs clean help
+.PHONY: demo test test-long lint bench docs clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo   build, replay a real redis trace under every policy, print the table, write the figures (out/)'
 	@echo 'make test   build, install what the tests need, run all tests'
+	@echo 'make test-long  the tests that take minutes: every ready-made sweep, hostile files and signals for every command'
 	@echo 'make lint   style, types, stubs, import rules'
 	@echo 'make bench  measured rates against their goals'
 	@echo 'make docs   the documentation, into docs/_build/html'
@@ -39,6 +40,9 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-long: $(VENV)/ready-test
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 # cython-lint calls pycodestyle by its bare name.
 lint: export PATH := $(CURDIR)/$(BIN):$(PATH)

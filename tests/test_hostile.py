@@ -209,7 +209,7 @@ MAKE = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [kind for kind in MAKE if kind != "no permission"])
 def test_every_reader_refuses_what_is_no_file(good, odd, kind):
     # A name with nothing behind it may be a workload's: the message says so.  An empty .toml is TOML.
@@ -219,12 +219,12 @@ def test_every_reader_refuses_what_is_no_file(good, odd, kind):
     refused(good, commands)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_reader_without_permission(good, odd):
     refused(good, readers(good, odd("no permission")), user=NOBODY if os.geteuid() == 0 else None)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["directory", "FIFO", "socket", "symlink loop", "device"])
 def test_every_writer_refuses_what_is_no_file(good, odd, kind):
     ended = refused(good, writers(good, odd(kind)))
@@ -232,7 +232,7 @@ def test_every_writer_refuses_what_is_no_file(good, odd, kind):
     assert all(name in each.err or (kind == "device" and "/dev/zero" in each.err) for each in ended)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_writer_without_permission(good, odd):
     user = NOBODY if os.geteuid() == 0 else None
     refused(good, writers(good, odd("no permission")), user=user)
@@ -270,13 +270,13 @@ def check_full(good, folder, **limits):
     return ended
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_file_that_may_not_grow(good, tmp_path):
     """RLIMIT_FSIZE, as a batch system sets it: what every writer has to write is larger."""
     check_full(good, tmp_path, file_size=30)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_disk_that_is_full(good, tmp_path):
     """A small tmpfs on which nothing is left."""
     disk = tmp_path / "disk"
@@ -422,7 +422,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("packer", BOMBS)
 @pytest.mark.parametrize("filling", [b"\n", b"a", b"\0", b"# a comment\n"])
 def test_a_decompression_bomb(good, tmp_path, packer, filling):

@@ -55,7 +55,7 @@ def test_no_command_is_forgotten():
     assert {words[0] for words in scenarios().values()} == set(COMMANDS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", scenarios())
 def test_two_signals_to_every_command(inputs, tmp_path, name):
     for number, moment in ((signal.SIGINT, 0.5), (signal.SIGTERM, 0.8)):

@@ -247,7 +247,7 @@ def test_a_forking_c_program(tmp_path):
     assert result.counters["reuses"] >= 150
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_forking_python(tmp_path):
     """A log of 50 million lines, most of them the interpreter's start."""
     script = "import os\nd = [str(i) for i in range(9000)]\np = os.fork()\n[s for s in d]\nif p: os.wait()\nelse: os._exit(0)\n"

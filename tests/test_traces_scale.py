@@ -56,7 +56,7 @@ WORK = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("work", WORK)
 def test_memory_does_not_grow_with_the_trace(repeated, work):
     few, many = 110, 220  # both of more than two chunks of a million events: one is read while another is there
@@ -66,7 +66,7 @@ def test_memory_does_not_grow_with_the_trace(repeated, work):
     assert peak(lambda: WORK[work](repeated, many)) < 1.1 * peak(lambda: WORK[work](repeated, few)) + 100_000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_long_trace_verifies_as_its_part_does(repeated):
     one, many = (verify_perf(repeated(times).path, "linux-6.18") for times in (1, 60))
     assert (many.faults, many.agree, many.disagree) == (60 * one.faults, 60 * one.agree, 0)

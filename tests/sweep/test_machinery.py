@@ -38,7 +38,7 @@ def long_tasks(events: int, seeds: list[int]) -> dict:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_machinery_costs_less_than_a_fiftieth_of_one_second_tasks(tmp_path):
     done(long_tasks(1_000_000, [1]), tmp_path / "try.jsonl", "serial")
     events = round(1_000_000 / engine_seconds(tmp_path / "try.jsonl"))
@@ -48,7 +48,7 @@ def test_the_machinery_costs_less_than_a_fiftieth_of_one_second_tasks(tmp_path):
     assert cost <= 0.02 * engine
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
 def test_ten_thousand_short_tasks_take_no_more_memory_than_some(tmp_path):
     spec = {
@@ -68,7 +68,7 @@ def test_ten_thousand_short_tasks_take_no_more_memory_than_some(tmp_path):
     assert (time.process_time() - before) / 10_000 < 0.02  # seconds a task: a fiftieth of one-second tasks once more
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_threads_do_almost_twice_as_much(tmp_path):
     """By CPU time, for the machine may be busy: what two runs side by side cost each other."""
     found = []

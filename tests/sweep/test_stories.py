@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from cowfast.sweep import sweep
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 class Runs(list):
