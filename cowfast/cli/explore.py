@@ -55,7 +55,9 @@ def explore(policy: str, processes: int, pages: int, gets: int, pins: int, locks
             max_states: int, memory: int, output: Path | None, format: str, quiet: bool, verbose: bool) -> int:  # fmt: skip
     """Look at every reachable state of a small system: is this list of checks safe?"""
     from cowfast import explore as exploring
+    from cowfast.errors import SpecError
     from cowfast.events import format_event
+    from cowfast.files import replacing
     from cowfast.litmus import format_scenario
     from cowfast.policy import load_policy, policy_names
 
@@ -104,7 +106,8 @@ def explore(policy: str, processes: int, pages: int, gets: int, pins: int, locks
             for title, lines in stories:
                 print("\n".join([f"{title}:", *lines, ""]))
     if output and worst:
-        output.write_text(format_scenario(worst[0].scenario(worst[1])))
+        with replacing(output, SpecError) as file:
+            file.write(format_scenario(worst[0].scenario(worst[1])).encode())
         say(f"{output}: written", quiet)
     elif output:
         say(f"{output}: not written, there is no counter-example", quiet)

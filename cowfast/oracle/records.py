@@ -36,7 +36,10 @@ class Script:
 def open_record(path: Path) -> BinaryIO:
     """Opens a record, compressed or not; TraceError if it is not a regular file."""
     file = open_regular(path, TraceError)
-    file.close()
+    with file:
+        start = file.read(6)
+    if path.suffix == ".xz" and not start.startswith(b"\xfd7zXZ"):
+        raise TraceError(f"{path}: the file is truncated or damaged: an .xz file begins otherwise")
     return io.BufferedReader(_Unpacked(path), 1 << 16)
 
 
