@@ -54,7 +54,6 @@ def main() -> int:
         print(name, json.dumps(one), flush=True)
         if options.json:
             _write(options.json, name, one)
-    fuzz_targets.clean()
     return 1 if bad else 0
 
 
@@ -105,7 +104,11 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     import fuzz_targets
 
     guided = not options.plain and _atheris()
-    with tempfile.TemporaryDirectory(prefix="cowfast-corpus-") as text:
+    shared = fuzz_targets._SHM
+    with (
+        tempfile.TemporaryDirectory(prefix="cowfast-corpus-") as text,
+        tempfile.TemporaryDirectory(prefix="cowfast-fuzz-", dir=shared) as room,
+    ):
         corpus = Path(text) / "corpus"
         corpus.mkdir()
         for i, data in enumerate(fuzz_targets.corpus(name)):
@@ -115,7 +118,8 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         command += ["--seconds", str(options.seconds), "--seed", str(options.seed), "--findings", str(options.findings)]
         command += [] if guided else ["--plain"]
         begun = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        environment = os.environ | {"COWFAST_FUZZ_ROOM": room}
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=environment)
         seconds = time.monotonic() - begun
         if options.save:
             _save(name, [path.read_bytes() for path in corpus.iterdir()])

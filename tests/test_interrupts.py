@@ -88,6 +88,26 @@ finally:
     assert (done.returncode, done.stdout) == (143, "cleaned up\n")
 
 
+@pytest.mark.parametrize("number", ENDED)
+def test_a_signal_within_a_destructor_is_not_lost(number):
+    """Python drops what is raised in a destructor or a weakref's callback: the command went on as if nothing had been said."""
+    code = f"""
+import os, time, weakref
+from cowfast.cli.signals import listen
+listen()
+class Thing: pass
+thing = Thing()
+watched = weakref.ref(thing, lambda _: os.kill(os.getpid(), {int(number)}))
+del thing
+time.sleep(5)
+print("went on")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert "Exception ignored" not in done.stderr
+    assert done.returncode == (-number if number == signal.SIGINT else ENDED[number])  # main() makes it 130
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("engine", ["fast", "reference"])
 def test_a_run_stops_within_a_fifth_of_a_second(threads, engine):

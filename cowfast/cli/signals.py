@@ -8,6 +8,7 @@ were being written.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from types import FrameType
@@ -18,7 +19,11 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Seconds in which a further signal is the same request and must not disturb the clean-up.
 _SAME_REQUEST = 1.0
 
+#: Seconds after which a request that Python had to drop is made again.
+_AGAIN = 0.01
+
 _last = [-_SAME_REQUEST]
+_dropped = [signal.SIGINT]
 
 
 class Ended(SystemExit):
@@ -38,12 +43,14 @@ def listen() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in heard():
             signal.signal(number, _raise)
+        signal.signal(signal.SIGALRM, _raise_again)
+        sys.unraisablehook = _unraisable
 
 
 def stop_listening() -> None:
     """From now on signals are ignored: the command is done and says so."""
     if threading.current_thread() is threading.main_thread():
-        for number in ENDING:
+        for number in (*ENDING, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
 
 
@@ -55,3 +62,18 @@ def _raise(number: int, _frame: FrameType | None) -> None:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise Ended(number)
+
+
+def _unraisable(dropped: sys.UnraisableHookArgs, /) -> None:
+    """Make a request again that came within a destructor or a weakref's callback, out of which nothing can be raised."""
+    error = dropped.exc_value
+    if not isinstance(error, (KeyboardInterrupt, Ended)):
+        sys.__unraisablehook__(dropped)
+        return
+    _dropped[0] = signal.Signals(int(error.code or 0) - 128) if isinstance(error, Ended) else signal.SIGINT
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+
+
+def _raise_again(_number: int, frame: FrameType | None) -> None:
+    _last[0] = -_SAME_REQUEST
+    _raise(_dropped[0], frame)
