@@ -138,7 +138,7 @@ def honest(good):
     out = Path(tempfile.mkdtemp(prefix="cowfast-honest-"))
     made = {".litmus": str(good / "x.litmus")}
     commands = writers(good, lambda suffix: made.get(suffix, str(out / f"x{suffix}")))
-    return [words for words in commands if words[0] != "explore"], out  # which ends with 1: it found what it looks for
+    return [[*words[:-1], str(out / "e.litmus")] if words[0] == "explore" else words for words in commands], out
 
 
 def refused(good, commands, code=2, warm=True, **limits):
