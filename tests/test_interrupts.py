@@ -108,6 +108,23 @@ print("went on")
     assert done.returncode == (-number if number == signal.SIGINT else ENDED[number])  # main() makes it 130
 
 
+def test_a_signal_of_which_a_library_makes_another_error():
+    """numpy answered with "not a valid PEP 3118 buffer format string" and the command with a traceback."""
+    code = """
+import os, signal
+from cowfast.cli import main, root
+def library(*_, **__):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except BaseException:
+        raise ValueError("not valid") from None
+root.main = library
+main([])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (143, "cowfast: terminated\n")
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("engine", ["fast", "reference"])
 def test_a_run_stops_within_a_fifth_of_a_second(threads, engine):

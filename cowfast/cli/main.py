@@ -13,7 +13,7 @@ import click
 
 from cowfast._version import __version__
 from cowfast.cli.group import LazyGroup
-from cowfast.cli.signals import Ended, listen, stop_listening
+from cowfast.cli.signals import Ended, asked, listen, stop_listening
 
 EPILOG = """\b
 Examples
@@ -77,6 +77,8 @@ def invoke(arguments: list[str]) -> int:
         _drop_output()
         return 0
     except Exception as error:
+        if number := asked():  # code below Python may make another error of the signal's
+            return _fail("terminated", 128 + number)
         return _explain(error)
 
 

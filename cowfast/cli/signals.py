@@ -24,6 +24,7 @@ _AGAIN = 0.01
 
 _last = [-_SAME_REQUEST]
 _dropped = [signal.SIGINT]
+_asked: list[int] = []
 
 
 class Ended(SystemExit):
@@ -54,11 +55,17 @@ def stop_listening() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def asked() -> int:
+    """Return the signal that asked the command to end, 0 if none did."""
+    return _asked[-1] if _asked else 0
+
+
 def _raise(number: int, _frame: FrameType | None) -> None:
     now = time.monotonic()
     if now - _last[0] < _SAME_REQUEST:
         return
     _last[0] = now
+    _asked.append(number)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise Ended(number)

@@ -50,6 +50,7 @@ OSError. `cow-sealed` are containers whose checksums are made right after the ch
 |---|---|
 | SIGTERM left the part of a trace that was being written | `test_sigterm_leaves_no_part_of_a_trace` |
 | a signal that fell into a destructor was dropped by Python | `test_a_signal_within_a_destructor_is_not_lost` |
+| a signal of which numpy made a ValueError ended in a traceback | `test_a_signal_of_which_a_library_makes_another_error` |
 | a run answered only between chunks of a million events for each policy | `test_a_run_stops_within_a_fifth_of_a_second` |
 | a FIFO, a device or a sparse file in place of results, a spec, a workload or costs: a hang, or all memory | `test_every_reader_refuses_what_is_no_file` |
 | a full disk destroyed the earlier output of export, plot, report and `litmus --promote`, or ended in a traceback | `test_a_disk_that_is_full`, `test_a_file_that_may_not_grow` |
