@@ -26,6 +26,7 @@ COMMANDS = {
     "record": ("cowfast.cli.record:record", "Record a program's page faults with perf."),
     "verify": ("cowfast.cli.verify:verify", "Compare with what real kernels did, event by event."),
     "litmus": ("cowfast.cli.litmus:litmus", "Scenario files with expected outcomes."),
+    "step": ("cowfast.cli.step:step", "A scenario told event by event: refs, maps, values, checks."),
     "explore": ("cowfast.cli.explore:explore", "Is a policy safe? Every state of a small system."),
     "policies": ("cowfast.cli.policies:policies", "The reuse policies: list, show, diff."),
     "workloads": ("cowfast.cli.workloads:workloads", "The built-in workloads and their parameters."),

@@ -15,9 +15,13 @@ Examples
   cowfast litmus swap-read-write.litmus --policy linux-5.16,linux-6.18
   cowfast litmus my.litmus --policy my-policy.toml --promote
 
+A scenario that is not as expected is told event by event by `cowfast step`.
+
 \b
 Exit codes: 0 all as expected; 1 something is not; 2 bad input.
 """
+
+MOST = 5  # stories that are offered; who has more to read knows how by then
 
 
 @click.command(epilog=EPILOG)
@@ -41,7 +45,7 @@ def litmus(files: tuple[str, ...], policy: str, machines: str | None, engine: st
     from cowfast.policy import policy_names
 
     policies = list(policy_names()) if policy == "all" else policy.split(",")
-    rows = []
+    rows, failed = [], []
     for name in files:
         scenario = scenarios.load_scenario(name)
         on = machines.split(",") if machines else list(scenario.expect) or ["disk"]
@@ -55,6 +59,8 @@ def litmus(files: tuple[str, ...], policy: str, machines: str | None, engine: st
         for verdict in scenarios.judge(scenario, policies, on, engine):
             if verdict.expected is None and machines is None and policy == "all":
                 continue
+            if not verdict.right:
+                failed.append((name, verdict))
             rows.append(
                 {
                     "scenario": verdict.scenario,
@@ -73,4 +79,8 @@ def litmus(files: tuple[str, ...], policy: str, machines: str | None, engine: st
         print_json({"scenarios": rows})
     else:
         print_table(records_table([row for row in rows if verbose or not row["right"] or policy != "all"]), format)
+    for file, verdict in failed[:MOST]:
+        say(f"the story: cowfast step {file} --policy {verdict.policy} --on {verdict.machine}", quiet)
+    if len(failed) > MOST:
+        say(f"... and likewise for {len(failed) - MOST} more", quiet)
     return 1 if wrong else 0

@@ -14,6 +14,8 @@ WORDS = {
     "sweep": "many runs",
     "results": "many runs",
     "oracle": "is it true, is it safe",
+    "story": "is it true, is it safe",
+    "litmus": "is it true, is it safe",
     "simulate": "what happens",
     "reference": "what happens",
     "workloads": "where events come from",

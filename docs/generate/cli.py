@@ -12,7 +12,7 @@ HEAD = """\
 # Command line
 
 What `cowfast COMMAND --help` prints. Results go to stdout, progress and errors to stderr; every printing command takes
-`--format table|json|csv`. No file is written that was not named with `-o`.
+`--format table|json|csv`, those that tell stories `table|json`. No file is written that was not named with `-o`.
 
 | exit code | means |
 |---:|---|
