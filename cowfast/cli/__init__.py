@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": ("cowfast.cli.verify:verify", "Compare with what real kernels did, event by event."),
     "litmus": ("cowfast.cli.litmus:litmus", "Scenario files with expected outcomes."),
     "step": ("cowfast.cli.step:step", "A scenario told event by event: refs, maps, values, checks."),
+    "explain": ("cowfast.cli.explain:explain", "Why one event of a run was decided as it was."),
     "explore": ("cowfast.cli.explore:explore", "Is a policy safe? Every state of a small system."),
     "policies": ("cowfast.cli.policies:policies", "The reuse policies: list, show, diff."),
     "workloads": ("cowfast.cli.workloads:workloads", "The built-in workloads and their parameters."),

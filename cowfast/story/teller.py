@@ -69,6 +69,7 @@ class Teller(Reference):
     def __init__(self, policy: Policy, machine: Machine) -> None:
         super().__init__(policy, machine)
         self.told: list[Telling] = []
+        self.added: list[Page] = []
         self._walk: _Walk | None = None
 
     # ---- what Reference calls
@@ -100,8 +101,13 @@ class Teller(Reference):
 
     def do(self, event: Any) -> tuple[int, int] | None:
         """One event; ``told`` is about it."""
-        self.told, self._walk = [], None
+        self.told, self.added, self._walk = [], [], None
         return super().do(event)
+
+    def batch_add(self, page: Page) -> None:
+        """A page goes to the LRU batch; ``added`` has those of the last event."""
+        self.added.append(page)
+        super().batch_add(page)
 
     # ---- who holds a page
 
