@@ -19,7 +19,7 @@ PAGES = [
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("tutorial", "recording", "formats", "events", "api", "sweeps", "thread")
+        for name in ("tutorial", "recording", "formats", "events", "api", "sweeps", "stories", "thread")
     ),
 ]
 PAGES += sorted((ROOT / "docs" / "formats").glob("*.md"))

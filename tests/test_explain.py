@@ -266,4 +266,4 @@ def test_a_recorded_service(tmp_path):
         assert "copy" in found.outcome
         assert found.told[-1].words.startswith("copy: refs ")
         assert sum(came.what in ("map", "swap entry") for came in found.came) >= 2  # redis and its child
-        assert all(came.since < index for came in found.came)
+        assert any(came.since < index for came in found.came)

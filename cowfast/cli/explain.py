@@ -110,7 +110,15 @@ def _asked(telling: Telling) -> Any:
             str(asked.number),
             asked.check,
             "decides" if asked.number == telling.number else "yes" if asked.holds else "no",
-            ", ".join(filter(None, (asked.because, asked.did))),
+            ", ".join(
+                filter(
+                    None,
+                    (
+                        asked.because or (telling.words.partition(": ")[2] if asked.number == telling.number else ""),
+                        asked.did,
+                    ),
+                )
+            ),
         ]
         for asked in telling.asked
     ]
