@@ -24,6 +24,7 @@ Give the options of the `cowfast run` that is to be explained.  Events are count
 is replayed twice by the fast engine; ten million events take some seconds.
 """
 
+AGAIN = " (begins again: making room for the copy took the page away)"
 MOST = 32  # references that are listed
 
 
@@ -88,7 +89,7 @@ def _tell(found: Explanation) -> None:
     console.print(Text(f"event {found.index:,} of {found.source} under {found.policy}: {found.event}", "bold"))
     console.print(Text(f"{found.outcome}; {memory}, swap {found.machine.swap}"))
     for telling in found.told:
-        console.print(Text(f"\n{telling.words}", "bold cyan"))
+        console.print(Text(f"\n{telling.words}{AGAIN * telling.dropped}", "bold cyan"))
         print_table(_asked(telling))
     console.print(Text(f"page {last.page} at {last.vpage}, there since event {found.born.since:,} ({found.born.event}: {found.born.outcome})"))  # fmt: skip
     columns = [Column("refers to it", "left"), Column("who", "left"), Column("since event"), Column("events ago"), Column("event", "left"), Column("did", "left")]  # fmt: skip

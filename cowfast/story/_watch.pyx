@@ -8,13 +8,16 @@ import numpy as np
 
 from cowfast import _layout as layout
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from cowfast._engine cimport Engine, Sim, check, do_event
 from cowfast._layout cimport *
 
 cdef enum:
     LEAF = 512
+    MARK_SLOT = 1 << 15    # no SlotFlag: this is still the slot that was seen last, for taking a number writes all flags
+
+cdef uint32_t MARK = <uint32_t>1 << 31  # the same in a page's flags, above every PageFlag
 
 cdef inline uint32_t named(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
     """What a pte names: number and kind, without the bits that accesses set."""
@@ -84,17 +87,24 @@ cdef class Watch:
         EventError
             an event that cannot be done
         """
-        cdef Sim *s = &self.engine.s
         cdef event_t *e
-        cdef int64_t i, n
-        cdef int status
+        cdef int64_t n
         cdef uint32_t[::1] bits = outcomes
         events = np.ascontiguousarray(events, layout.EVENT)
         e = <event_t *><size_t>events.ctypes.data
         n = len(events)
         if len(bits) < n:
             raise ValueError("outcomes must have room for every event")
-        i = 0
+        self.mark()
+        try:
+            self.do(e, n, bits, events, outcomes)
+        finally:
+            self.unmark()
+
+    cdef void do(self, event_t *e, int64_t n, uint32_t[::1] bits, object events, object outcomes) except *:
+        cdef Sim *s = &self.engine.s
+        cdef int64_t i = 0
+        cdef int status
         while i < n:
             with nogil:
                 while i < n and s.time < s.special:
@@ -117,6 +127,20 @@ cdef class Watch:
                 self.look(e + i)
                 i += 1
 
+    cdef void mark(self) noexcept nogil:
+        cdef Sim *s = &self.engine.s
+        if self.there:
+            s.pages[self.page].flags |= MARK
+        if self.slot:
+            s.slots[self.slot].flags |= MARK_SLOT
+
+    cdef void unmark(self) noexcept nogil:
+        cdef Sim *s = &self.engine.s
+        if self.there:
+            s.pages[self.page].flags &= ~MARK
+        if self.slot:
+            s.slots[self.slot].flags &= ~<uint16_t>MARK_SLOT
+
     cdef bint in_batch_of(self, uint32_t cpu) noexcept nogil:
         cdef Sim *s = &self.engine.s
         cdef uint32_t i
@@ -133,13 +157,19 @@ cdef class Watch:
         cdef uint32_t op = e.op, slot = 0, pid, word
         cdef uint64_t n = e.arg if e.arg else 1
         cdef bint there = self.page < s.next_page and page.refs > 0 and page.vpage == self.vpage, batched = False
+        cdef bint reborn = False, installed
         if there:
             slot = page.slot
             batched = (page.flags & PG_BATCH) != 0
+            if self.there and not page.flags & MARK:  # freed and taken again in this event: another page of that number
+                reborn = True
+                self.there = self.batched = False
         if there != self.there:
             self.there = there
             self.page_since = i if there else -1
-        if slot != self.slot:
+        if slot != self.slot or (slot and not s.slots[slot].flags & MARK_SLOT):
+            if self.slot:
+                s.slots[self.slot].flags &= ~<uint16_t>MARK_SLOT
             self.slot = slot
             self.slot_since = i if slot else -1
         if batched != self.batched:
@@ -149,11 +179,13 @@ cdef class Watch:
             self.batch_since = i  # this batch was drained first: the page was kept and came back
         if op == GET or op == PIN or op == LOCK:
             self.taken[e.arg] = i
+        self.mark()
         if op == FORK or op == EXIT or op == EXEC or op == RECLAIM or op == PAGEOUT or s.outcome & RECLAIMED \
                 or (e.page <= self.vpage and self.vpage < e.page + n):
+            installed = e.page == self.vpage and (op <= WRITE or op == GET or op == PIN) and s.outcome & (SWAP_IN | COPIED | ZERO_FILLED)
             for pid in range(s.processes):
                 word = named(s, pid, self.vpage)
-                if word != self.now[pid]:
+                if word != self.now[pid] or (reborn and word == (self.page << 2 | PTE_PRESENT)) or (installed and pid == e.pid):
                     self.now[pid] = word
                     self.since[pid] = i
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 CHUNK = 1 << 16
 """Events between two looks at Ctrl-C and at the progress bar."""
 
-DECIDED = Outcome.WRITE_FAULT | Outcome.SWAP_IN | Outcome.UNSHARED
 AHEAD = 1 << 20
 """How many events are looked at for the next decision when an event is none."""
 
@@ -188,7 +187,8 @@ class _Look:
         self.ptes = np.zeros(machine.processes, np.uint32)
         self.ptes_since = np.full(machine.processes, -1, np.int64)
         self.refs_since = np.full(max(machine.references, 1), -1, np.int64)
-        self._was: tuple[object, int, object] = (None, 0, None)
+        self._was: tuple[object, ...] = (None, None, None)
+        self._ptes: list[object] = [None] * machine.processes
 
     def run(self, events: np.ndarray, outcomes: np.ndarray) -> None:
         for i, event in enumerate(events):
@@ -200,9 +200,9 @@ class _Look:
         if page is not None and page.vpage != self.vpage:
             page = None
         batch = next((each for each in self.model.batches if page in each), None) if page else None
-        now = (page, page.slot.number if page and page.slot else 0, batch)
+        now = (page, page.slot if page else None, page if batch is not None else None)
         for name, old, new in zip(("page_since", "slot_since", "batch_since"), self._was, now, strict=True):
-            if new is not old and new != old:
+            if new is not old:
                 setattr(self, name, i if new else -1)
         if page is not None and batch is not None and page in self.model.added:
             self.batch_since = i
@@ -212,7 +212,8 @@ class _Look:
         for process in self.model.processes:
             pte = process.ptes.get(self.vpage)
             names = (pte.word >> PteBit.PTE_SHIFT << 2 | pte.word & PteBit.PTE_KIND) if pte else 0
-            if names != self.ptes[process.number]:
+            if names != self.ptes[process.number] or pte is not self._ptes[process.number]:
+                self._ptes[process.number] = pte
                 self.ptes[process.number], self.ptes_since[process.number] = names, i
 
 
@@ -272,6 +273,15 @@ def _came(run: _Replay, told: Telling, watch: Watch | _Look, model: Teller) -> t
 # ---- what is no decision
 
 
+def decided(outcomes: np.ndarray) -> np.ndarray:
+    """In which events a list of checks had a say: bool, one for each of the outcome bits (uint32).
+
+    An unshare of the zero page is none: there is nothing to ask.
+    """
+    unshared = (outcomes & Outcome.UNSHARED != 0) & (outcomes & (Outcome.COPIED | Outcome.REUSED) != 0)
+    return (outcomes & (Outcome.WRITE_FAULT | Outcome.SWAP_IN) != 0) | unshared
+
+
 def _not_decided(event: np.void, outcome: int) -> str:
     if outcome & Outcome.ZERO_FILLED:
         return "a new page of zeros; no check is asked"
@@ -293,7 +303,7 @@ def _next(run: _Replay, policy: Policy, machine: Machine, engine: str) -> str:
         try:
             simulator.run(chunk, bits)
         finally:
-            found = np.flatnonzero((bits & DECIDED) != 0) + done
+            found = np.flatnonzero(decided(bits)) + done
             later = found[found > run.index]
         if len(later):
             i = int(later[0])

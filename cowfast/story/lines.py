@@ -38,7 +38,8 @@ def decision(telling: Telling) -> Iterator[Line]:
     prefix = "swap in: " if telling.rules == "swap_in" else "unshare: " if telling.unshare else ""
     for asked in telling.asked:
         if asked.number == telling.number:
-            yield Line("check", prefix + telling.words)
+            again = " (again: making room for the copy took the page away)" if telling.dropped else ""
+            yield Line("check", prefix + telling.words + again)
         elif asked.holds and (asked.because or asked.did):
             action = asked.check.partition(" if ")[0]
             yield Line("action", prefix + changed(action, asked.because, asked.did))

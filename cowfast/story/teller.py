@@ -61,6 +61,8 @@ class Telling(msgspec.Struct, kw_only=True):
     off_lru: bool
     holders: Holders
     """at the moment of the decision"""
+    dropped: bool = False
+    """nothing came of it: making room for the copy took the page away, and the access began again"""
 
 
 class Teller(Reference):
@@ -88,6 +90,14 @@ class Teller(Reference):
         decision = super().decide_write_fault(page, pid, write)
         self._end()
         return decision
+
+    def write_fault(self, process: Process, v: int, pte: Pte, store: bool, unshare: bool = False) -> bool:
+        """One write fault; of one that has to begin again the decision is dropped."""
+        self._end()
+        mine = len(self.told)
+        done = super().write_fault(process, v, pte, store, unshare)
+        self.told[mine].dropped = not done
+        return done
 
     def map_swapped(
         self, process: Process, v: int, pte: Pte, slot: Slot, page: Page, write: bool, store: bool, past_cache: bool
