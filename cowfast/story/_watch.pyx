@@ -123,7 +123,7 @@ cdef class Watch:
                     i += 1
             if i < n:  # something is due, tables have to grow, or the event is refused
                 self.engine.run(events[i:i + 1], outcomes[i:i + 1])
-                s.outcome |= RECLAIMED  # of a hit it is the last event's
+                s.outcome = bits[i] | RECLAIMED  # what was due may have moved pages; the engine leaves this alone in a hit
                 self.look(e + i)
                 i += 1
 

@@ -279,7 +279,8 @@ def decided(outcomes: np.ndarray) -> np.ndarray:
     An unshare of the zero page is none: there is nothing to ask.
     """
     unshared = (outcomes & Outcome.UNSHARED != 0) & (outcomes & (Outcome.COPIED | Outcome.REUSED) != 0)
-    return (outcomes & (Outcome.WRITE_FAULT | Outcome.SWAP_IN) != 0) | unshared
+    asked: np.ndarray = (outcomes & (Outcome.WRITE_FAULT | Outcome.SWAP_IN) != 0) | unshared
+    return asked
 
 
 def _not_decided(event: np.void, outcome: int) -> str:
