@@ -34,11 +34,12 @@ from cowfast._layout import CONTENT, EVENT, Op, RefKind
 from cowfast.errors import EventError
 from cowfast.policy import policy_names
 
+PATIENCE = 1000  # refused events, beside a hundredth of all, until a machine is given up for another
 CHUNK = 100_000  # events, refused ones among them, between two verifications
 POLICIES = [*policy_names(), "linux-5.10+write_fault=linux-5.7"]
 PAIRED = {Op.GET: Op.PUT, Op.PIN: Op.UNPIN, Op.LOCK: Op.UNLOCK}
 
-LIVES = {Op.FORK: 2, Op.EXIT: 2}  # turned into lifecycles: which of both is decided by who is alive
+LIVES = {Op.FORK: 0.5, Op.EXIT: 0.5}  # together: which of both it is depends on who is alive
 ACCESSES = {Op.READ: 30, Op.WRITE: 50}
 MEMORY = {Op.DISCARD: 1, Op.PROTECT: 1, Op.PAGEOUT: 1, Op.PREFETCH: 1, Op.MERGE: 2, Op.EXEC: 0.05, Op.CPU: 0.5}
 LISTS = {Op.DRAIN: 1, Op.RECLAIM: 0.05, Op.FILLSWAP: 0.2, Op.FREESWAP: 0.1}
@@ -52,7 +53,7 @@ class Shape:
 
     machine: Callable[[np.random.Generator], dict[str, Any]]
     weights: dict[Op, float] = field(default_factory=lambda: EVERYTHING)
-    rude: float = 0.002  # share of events with random fields
+    rude: float = 0.0005  # share of events with random fields
     crowd: float = 0.5  # of the process numbers, how many live in the long run
     chain: bool = False  # the newest process forks, not a random one
     hot: float = 0.3  # share of accesses to the first four pages
@@ -63,7 +64,7 @@ def _any(draw: np.random.Generator, **fixed: Any) -> dict[str, Any]:
     """Any kind of machine, but for what is fixed."""
     swap = str(draw.choice(["none", "async", "async", "sync"]))
     machine = {
-        "memory": int(draw.choice([0, 40, 200, 1000])),
+        "memory": int(draw.choice([0, 40, 200, 1000])),  # 40: references and batches alone may fill it
         "swap_slots": int(draw.choice([7, 100, 5000])),
         "swap": swap,
         "stable_writes": bool(draw.integers(2)),
@@ -79,6 +80,11 @@ def _any(draw: np.random.Generator, **fixed: Any) -> dict[str, Any]:
     machine |= fixed
     if machine["swap"] != "async":
         machine["swap_latency"] = 0
+    if machine["memory"] and draw.random() < 0.75:  # else the memory is full most of the time
+        machine["references"] = min(machine["references"], machine["memory"] // 3 + 1)
+        if machine["swap"] == "none" or machine["swap_slots"] < 1000:
+            machine["processes"], machine["space"] = min(machine["processes"], 6), min(machine["space"], 40)
+            machine["memory"] = max(machine["memory"], 200) if "memory" not in fixed else machine["memory"]
     return machine
 
 
@@ -114,7 +120,7 @@ SHAPES = {
         lambda draw: _any(draw, processes=int(draw.choice([2, 64, 700])), space=30, swap_slots=5000),
         weights=EVERYTHING | {Op.FORK: 10, Op.EXIT: 10},
         crowd=0.99,
-        rude=0.01,
+        rude=0.003,
         first=_everybody,
     ),
     "swap full": Shape(
@@ -124,7 +130,9 @@ SHAPES = {
         weights=EVERYTHING | {Op.FILLSWAP: 2, Op.FREESWAP: 1, Op.RECLAIM: 0.2, Op.PAGEOUT: 4},
     ),
     "two pages of memory": Shape(
-        lambda draw: _any(draw, memory=2, space=3, processes=3, references=3, lru_batch=int(draw.choice([-1, 0, 1]))),
+        lambda draw: _any(
+            draw, memory=2, space=3, processes=2, references=2, lru_batch=int(draw.choice([0, 1])), swap_slots=100
+        ),
         weights=EVERYTHING | {Op.EXIT: 10, Op.FORK: 10, Op.DISCARD: 30},
     ),
     "batches of 0": Shape(lambda draw: _any(draw, lru_batch=0)),
@@ -133,7 +141,7 @@ SHAPES = {
         lambda draw: _any(draw, cpus=64, memory=int(draw.choice([0, 3000])), processes=100), EVERYTHING | {Op.CPU: 10}
     ),
     "references at their width": Shape(
-        lambda draw: _any(draw, references=66_000, space=4, processes=3, memory=int(draw.choice([0, 30]))),
+        lambda draw: _any(draw, memory=0, references=65_560, space=4, processes=3),
         weights=EVERYTHING | {Op.GET: 80, Op.EXEC: 0, Op.DISCARD: 0.1, Op.EXIT: 0.1, Op.FORK: 0.1},
         hot=1.0,
         first=_at_the_width,
@@ -199,7 +207,7 @@ class Events:
         held = kinds[number]
         nth += held != RefKind.REF_NONE
         step = nth & 3
-        fresh = draw.choice(np.array([Op.GET, Op.GET, Op.PIN, Op.PIN, Op.LOCK], np.uint8), (len(number), 1))[:, 0]
+        fresh = draw.choice(np.array([Op.GET, Op.PIN, Op.LOCK], np.uint8), len(number), p=[0.5, 0.48, 0.02])
         # what a life began with: its first step in this chunk, or what the simulator holds
         life = np.maximum.accumulate(np.where((step == 0) | begins, np.arange(len(number)), 0))
         began = np.where(step[life] == 0, fresh[life], np.array([0, Op.GET, Op.PIN, Op.LOCK], np.uint8)[held[life]])
@@ -216,27 +224,31 @@ class Events:
         draw, processes, n = self.draw, self.machine["processes"], len(events)
         dead = sorted(set(range(processes)) - set(alive))
         draw.shuffle(dead)
+        living = np.zeros(processes, np.uint16)  # the first *count* of them
+        count, newest = len(alive), alive[-1]
+        living[:count] = alive
         wanted = max(1, round(self.shape.crowd * processes))
         who = draw.random(n)
         changes = np.flatnonzero(draw.random(n) < self.lives)
         pid = events["pid"]
         at = 0
-        for change, turn in zip(changes, draw.random(len(changes)), strict=True):
-            living = np.array(alive, np.uint16)
-            pid[at : change + 1] = living[(who[at : change + 1] * len(living)).astype(np.intp)]
+        for change, turn in zip(changes.tolist(), draw.random(len(changes)).tolist(), strict=True):
+            pid[at : change + 1] = living[(who[at : change + 1] * count).astype(np.intp)]
             at = change + 1
-            fork = turn < (0.75 if len(alive) < wanted else 0.25)
+            fork = turn < (0.75 if count < wanted else 0.25)
             if fork and dead:
                 child = dead.pop()
-                parent = alive[-1] if self.shape.chain else int(pid[change])
-                events[change] = (Op.FORK, 0, parent, 0, child)
-                alive.append(child)
-            elif not fork and len(alive) > 1:
-                victim = alive.pop(int(who[change] * len(alive)))
+                events[change] = (Op.FORK, 0, newest if self.shape.chain else pid[change], 0, child)
+                living[count] = newest = child
+                count += 1
+            elif not fork and count > 1:
+                place = int(who[change] * count)
+                victim, count = int(living[place]), count - 1
+                living[place] = living[count]
                 events[change] = (Op.EXIT, 0, victim, 0, 0)
                 dead.append(victim)
-        living = np.array(alive, np.uint16)
-        pid[at:] = living[(who[at:] * len(living)).astype(np.intp)]
+                newest = int(living[count - 1]) if newest == victim else newest
+        pid[at:] = living[(who[at:] * count).astype(np.intp)]
 
 
 def soak(shape: Shape, policy: str, seed: int, seconds: float) -> tuple[int, int, int]:
@@ -248,7 +260,7 @@ def soak(shape: Shape, policy: str, seed: int, seconds: float) -> tuple[int, int
     outcomes = np.zeros(CHUNK, np.uint32) if draw.random() < 0.3 else None
     values = np.zeros(CHUNK, CONTENT) if contents else None
     source = Events(shape, machine, draw)
-    refused = verified = 0
+    refused, verified, tired = 0, 0, False
     end = time.monotonic() + seconds
     for events in _chunks(source, simulator):
         faulthandler.dump_traceback_later(60, exit=True)
@@ -261,11 +273,12 @@ def soak(shape: Shape, policy: str, seed: int, seconds: float) -> tuple[int, int
             except EventError as error:
                 at += error.index - before + 1
                 refused += 1
-                if time.monotonic() > end:
+                tired = refused > PATIENCE + simulator.done // 100
+                if tired or time.monotonic() > end:
                     break
         simulator.verify()
         verified += 1
-        if time.monotonic() > end:
+        if tired or time.monotonic() > end:
             break
     faulthandler.cancel_dump_traceback_later()
     return simulator.done, refused, verified

@@ -9,6 +9,7 @@ from cowfast.machine import Machine
 from cowfast.policy import Policy
 
 PROFILE: str
+SIM: np.dtype[Any]
 
 class Engine:
     def __init__(self, policy: Policy, machine: Machine, *, contents: bool = False) -> None: ...

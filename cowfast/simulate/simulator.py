@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from cowfast.errors import EventError, SpecError
+from cowfast.errors import EventError, InvariantError, SpecError
 from cowfast.events import make_events, parse_event
 from cowfast.machine import Machine
 from cowfast.policy import Policy
+from cowfast.simulate._validate import validate
 from cowfast.simulate.setup import resolve_policy
 from cowfast.simulate.snapshot import load, save
 
@@ -54,6 +55,7 @@ class Simulator:
         self.machine = machine if isinstance(machine, Machine) else Machine.from_dict(dict(machine or {}))
         self.engine_name = engine
         self.check_every = check_every
+        self._contents = contents
         self._engine = engine_class(engine)(self.policy, self.machine, **({"contents": contents} if contents else {}))
 
     def run(
@@ -107,13 +109,14 @@ class Simulator:
     def load(cls, path: str | os.PathLike[str], *, check_every: int = 0) -> Self:
         """Return the simulator that :meth:`save` wrote; SpecError if the file is damaged or of another build.
 
-        Only load what you trust: the tables are handed to native code as they are.
+        A file from a stranger is safe to load: each number in it is checked before native code sees the tables, and every
+        count is recomputed.
         """
         policy, machine, snapshot = load(path)
         simulator = cls(policy, machine, contents="contents" in snapshot, check_every=check_every)
         try:
             simulator.restore(snapshot)
-        except ValueError as error:
+        except (ValueError, InvariantError) as error:
             raise SpecError(f"{path}: {error}; run the events again instead") from error
         return simulator
 
@@ -124,9 +127,31 @@ class Simulator:
         snapshot: dict[str, np.ndarray] = self._engine.snapshot()
         return snapshot
 
-    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
-        """Go back to what :meth:`snapshot` returned; ValueError if it is of another machine or build."""
-        self._engine.restore(snapshot)
+    def restore(self, snapshot: Mapping[str, np.ndarray], *, trusted: bool = False) -> None:
+        """Go back to what :meth:`snapshot` returned.
+
+        ``trusted`` skips the checks of every number, for a snapshot that this process made and nobody changed: a
+        changed one can crash the process then.
+
+        Raises
+        ------
+        ValueError
+            it is of another machine, policy or build, or not a state that can be; the simulator is as it was
+        InvariantError
+            a count in it is wrong; the simulator is as it was
+        """
+        if self.engine_name != "fast":
+            raise SpecError("only the fast engine has snapshots; the reference has to be run again")
+        if trusted:
+            self._engine.restore(snapshot)
+            return
+        from cowfast._engine import SIM
+
+        trial = engine_class("fast")(self.policy, self.machine, contents=self._contents)
+        validate(snapshot, trial.snapshot(), SIM)
+        trial.restore(snapshot)
+        trial.verify()
+        self._engine = trial
 
     @property
     def counters(self) -> Counters:

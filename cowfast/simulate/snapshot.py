@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
+import tokenize
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +21,18 @@ from cowfast.machine import Machine
 from cowfast.policy import Policy, policy_from_dict
 
 _ABOUT = "about"
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, OverflowError, MemoryError, NotImplementedError,
+            RuntimeError, SyntaxError, struct.error, tokenize.TokenError, zipfile.BadZipFile, msgspec.MsgspecError)  # fmt: skip
+"""What zipfile and numpy raise at bytes that are not theirs."""
+
+
+class _About(msgspec.Struct):
+    """What the tables belong to."""
+
+    cowfast: str
+    policy: dict[str, Any]
+    machine: dict[str, Any]
+    sha256: str
 
 
 def save(path: str | os.PathLike[str], policy: Policy, machine: Machine, arrays: Mapping[str, np.ndarray]) -> None:
@@ -39,18 +53,21 @@ def save(path: str | os.PathLike[str], policy: Policy, machine: Machine, arrays:
 def load(path: str | os.PathLike[str]) -> tuple[Policy, Machine, dict[str, np.ndarray]]:
     """Return what :func:`save` wrote; SpecError if it is not that."""
     try:
+        with zipfile.ZipFile(path) as file:
+            if any(each.compress_type != zipfile.ZIP_STORED or each.flag_bits & 1 for each in file.infolist()):
+                raise ValueError("its tables are compressed or encrypted")  # noqa: TRY301  # a bomb unpacks to anything
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        about: dict[str, Any] = msgspec.json.decode(arrays.pop(_ABOUT).tobytes(), type=dict[str, Any])
+        about = msgspec.json.decode(arrays.pop(_ABOUT).tobytes(), type=_About)
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, msgspec.DecodeError) as error:
+    except _DAMAGED as error:
         raise SpecError(f"{path} is not a snapshot, or damaged ({error})") from error
-    if about.get("cowfast") != __version__:
-        raise SpecError(f"{path} is a snapshot of cowfast {about.get('cowfast')}; this is {__version__}")
-    if about.get("sha256") != _checksum(arrays):
+    if about.cowfast != __version__:
+        raise SpecError(f"{path} is a snapshot of cowfast {about.cowfast}; this is {__version__}")
+    if about.sha256 != _checksum(arrays):
         raise SpecError(f"{path} is damaged: its checksum is wrong")
-    return policy_from_dict(about["policy"]), Machine.from_dict(about["machine"]), arrays
+    return policy_from_dict(about.policy), Machine.from_dict(about.machine), arrays
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
