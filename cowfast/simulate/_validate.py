@@ -26,7 +26,7 @@ _GROWING = frozenset({"pages", "contents", "ptes", "leaf_free", "ring", "wb_page
 _CONSTANT_TABLES = ("write_fault", "swap_in", "verdict", "entry")
 _MOVING = frozenset(
     "ref_high page_cap next_page free_movable free_unmovable live next_slot free_slot used_slots filled nleaf_free tail head span "
-    "length ring_cap refaulted seen pending snapshot age plug nplug wb_head wb_len wb_cap live_pins time special outcome cpu left "
+    "length ring_cap refaulted seen pending snapshot age plug nplug wb_head wb_len wb_cap live_pins time special outcome cpu far leaves_moved left "
     "unmovable half_full freed_slot round_freed round_wrote round_cleared value".split()
 )
 """Scalars that events change; all others are the machine's and the policy's."""
@@ -125,7 +125,7 @@ class _Check:
             if name not in _MOVING:
                 _demand(s[name] == self.fresh[name], f"{name} is not the machine's or the policy's")
         _demand(at("nplug") == 0 and at("unmovable") == 0, "in the middle of an event")
-        for name in ("half_full", "freed_slot", "round_freed", "round_wrote", "round_cleared"):
+        for name in ("far", "leaves_moved", "half_full", "freed_slot", "round_freed", "round_wrote", "round_cleared"):
             _demand(0 <= at(name) <= 1, name)
         _demand(at("cpu") < at("cpus"), "cpu")
         _demand(at("time") < 1 << 62 and at("time") == int(self.tables["counters"][Counter.C_EVENTS]), "time")
