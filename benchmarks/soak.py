@@ -9,7 +9,7 @@ lists run dry.  Shapes and policies take turns, all pairs in each run.  Events a
 them in order (a simple model knows who is alive and what each reference number holds), some of them not: a refused event
 must change nothing, is left out, and the run goes on behind it.
 
-Exit code 1: an invariant did not hold, or an event was not done within a minute; the seed and the shape that were printed
+An invariant that does not hold, or a chunk that takes a minute of CPU time, ends it with a traceback; the seed and the shape that were printed
 last give the same again (``--seed``, ``--shape``, ``--policy``).
 """
 
@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import hashlib
 import json
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,12 +31,14 @@ from typing import Any
 
 import numpy as np
 
-from cowfast import Simulator
+from cowfast import Simulator, _engine
 from cowfast._layout import CONTENT, EVENT, Op, RefKind
 from cowfast.errors import EventError
 from cowfast.policy import policy_names
 
 PATIENCE = 1000  # refused events, beside a hundredth of all, until a machine is given up for another
+HANG = 60  # seconds of CPU time for a chunk
+SAVE = 30  # seconds between two writings of the figures
 CHUNK = 100_000  # events, refused ones among them, between two verifications
 POLICIES = [*policy_names(), "linux-5.10+write_fault=linux-5.7"]
 PAIRED = {Op.GET: Op.PUT, Op.PIN: Op.UNPIN, Op.LOCK: Op.UNLOCK}
@@ -177,7 +181,12 @@ class Events:
         op = events["op"]
         ranged = np.isin(op, [Op.DISCARD, Op.PROTECT, Op.PAGEOUT, Op.PREFETCH])
         events["arg"][ranged] = (draw.random(ranged.sum()) ** 4 * (space - page[ranged] + 1)).astype(np.uint32)
-        for which, limit in ((Op.MERGE, machine["processes"]), (Op.CPU, machine["cpus"]), (Op.DRAIN, 2), (Op.FILLSWAP, 5)):
+        for which, limit in (
+            (Op.MERGE, machine["processes"]),
+            (Op.CPU, machine["cpus"]),
+            (Op.DRAIN, 2),
+            (Op.FILLSWAP, 5),
+        ):
             here = op == which
             events["arg"][here] = draw.integers(0, limit, here.sum())
         here = op == Op.RECLAIM
@@ -216,7 +225,9 @@ class Events:
         op = np.where(step == 0, began, np.where(step == 3, drop, np.where(began == Op.LOCK, Op.READ, use)))
         events["op"][where] = op
         events["arg"][where] = number
-        flags = np.where(op == Op.GET, draw.integers(0, 4, len(op)), np.where(op == Op.PIN, draw.integers(0, 4, len(op)) * 2, 0))
+        flags = np.where(
+            op == Op.GET, draw.integers(0, 4, len(op)), np.where(op == Op.PIN, draw.integers(0, 4, len(op)) * 2, 0)
+        )
         events["flags"][where] = flags
 
     def _processes(self, events: np.ndarray, alive: list[int]) -> None:
@@ -263,7 +274,7 @@ def soak(shape: Shape, policy: str, seed: int, seconds: float) -> tuple[int, int
     refused, verified, tired = 0, 0, False
     end = time.monotonic() + seconds
     for events in _chunks(source, simulator):
-        faulthandler.dump_traceback_later(60, exit=True)
+        signal.setitimer(signal.ITIMER_VIRTUAL, HANG)
         at, out = 0, outcomes if len(events) <= CHUNK else None
         while at < len(events):
             before = simulator.done
@@ -280,7 +291,7 @@ def soak(shape: Shape, policy: str, seed: int, seconds: float) -> tuple[int, int
         verified += 1
         if tired or time.monotonic() > end:
             break
-    faulthandler.cancel_dump_traceback_later()
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     return simulator.done, refused, verified
 
 
@@ -298,13 +309,17 @@ def main() -> int:
     """Soak until the budget is used."""
     options = _options()
     faulthandler.enable()
+    faulthandler.register(signal.SIGVTALRM, chain=True)  # says where, then the signal ends the process
     begun = time.monotonic()
     end = begun + options.budget
     shapes = {name: SHAPES[name] for name in options.shape or SHAPES}
     pairs = [(name, policy) for name in shapes for policy in options.policy or POLICIES]
     found = {name: {"events": 0, "refused": 0, "verifications": 0, "machines": 0} for name in shapes}
     seed = options.seed
-    slot = min(max(options.budget / len(pairs) * 0.9, 0.05), 5.0)
+    before = (
+        json.loads(options.json.read_text()) if options.json and options.json.exists() else {"shapes": {}, "runs": []}
+    )
+    slot, saved = min(max(options.budget / len(pairs) * 0.9, 0.05), 5.0), begun
     while time.monotonic() < end:
         for name, policy in np.random.default_rng(seed).permutation(pairs):
             left = end - time.monotonic()
@@ -319,25 +334,34 @@ def main() -> int:
             one["verifications"] += verified
             one["machines"] += 1
             seed += 1
+            if options.json and time.monotonic() > saved + SAVE:
+                saved = time.monotonic()
+                _write(options.json, before, found, saved - begun, [options.seed, seed])
     seconds = time.monotonic() - begun
     for name, one in found.items():
         print(f"{name}: {one['events']:,} events on {one['machines']} machines, {one['refused']:,} refused")
     print(f"{sum(one['events'] for one in found.values()):,} events in {seconds:.0f} s; every count was right")
     if options.json:
-        _add(options.json, found, seconds, [options.seed, seed])
+        _write(options.json, before, found, seconds, [options.seed, seed])
     return 0
 
 
-def _add(path: Path, found: dict[str, dict[str, int]], seconds: float, seeds: list[int]) -> None:
-    """Add the figures to those of earlier runs."""
-    before = json.loads(path.read_text()) if path.exists() else {"shapes": {}, "runs": []}
-    shapes = before["shapes"]
+def _write(
+    path: Path, before: dict[str, Any], found: dict[str, dict[str, int]], seconds: float, seeds: list[int]
+) -> None:
+    """Write the figures, added to those of earlier runs."""
+    shapes = dict(before["shapes"])
     for name, one in found.items():
         last = shapes.get(name, dict.fromkeys(one, 0))
         shapes[name] = {key: last[key] + value for key, value in one.items()}
-    events = sum(one["events"] for one in found.values())
-    run = {"date": datetime.now(UTC).date().isoformat(), "python": platform.python_version(), "events": events,
-           "seconds": round(seconds), "seeds": seeds}  # fmt: skip
+    run = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "engine": hashlib.sha256(Path(_engine.__file__).read_bytes()).hexdigest()[:12],
+        "events": sum(one["events"] for one in found.values()),
+        "seconds": round(seconds),
+        "seeds": seeds,
+    }
     document = {
         "what": "random events, every count recomputed from the page tables at least every 100,000 of them",
         "events": sum(one["events"] for one in shapes.values()),

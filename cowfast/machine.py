@@ -17,7 +17,7 @@ _LIMITS = {  # field -> smallest, largest
     "page_cluster": (0, 31),
     "cpus": (1, 1024),
     "lru_batch": (-1, 1023),
-    "space": (1, 1 << 32),
+    "space": (1, (1 << 32) - 1),  # the address after the last fits 32 bits too
     "processes": (1, 65_535),
     "references": (0, 1 << 24),
     "stat_flush_events": (0, (1 << 31) - 1),

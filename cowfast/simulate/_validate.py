@@ -25,9 +25,49 @@ _PIN = 1024  # references of a pin
 _GROWING = frozenset({"pages", "contents", "ptes", "leaf_free", "ring", "wb_page", "wb_due"})
 _CONSTANT_TABLES = ("write_fault", "swap_in", "verdict", "entry")
 _MOVING = frozenset(
-    "ref_high page_cap next_page free_movable free_unmovable live next_slot free_slot used_slots filled nleaf_free tail head span "
-    "length ring_cap refaulted seen pending snapshot age plug nplug wb_head wb_len wb_cap live_pins time special outcome cpu far leaves_moved left "
-    "unmovable half_full freed_slot round_freed round_wrote round_cleared value".split()
+    [
+        "ref_high",
+        "page_cap",
+        "next_page",
+        "free_movable",
+        "free_unmovable",
+        "live",
+        "next_slot",
+        "free_slot",
+        "used_slots",
+        "filled",
+        "nleaf_free",
+        "tail",
+        "head",
+        "span",
+        "length",
+        "ring_cap",
+        "refaulted",
+        "seen",
+        "pending",
+        "snapshot",
+        "age",
+        "plug",
+        "nplug",
+        "wb_head",
+        "wb_len",
+        "wb_cap",
+        "live_pins",
+        "time",
+        "special",
+        "outcome",
+        "cpu",
+        "far",
+        "leaves_moved",
+        "left",
+        "unmovable",
+        "half_full",
+        "freed_slot",
+        "round_freed",
+        "round_wrote",
+        "round_cleared",
+        "value",
+    ]
 )
 """Scalars that events change; all others are the machine's and the policy's."""
 
@@ -71,7 +111,9 @@ def _shapes(snapshot: Tables, fresh: Tables) -> None:
         here = snapshot[name]
         same = isinstance(here, np.ndarray) and here.dtype == array.dtype and here.ndim == array.ndim
         if not same or (name not in _GROWING and here.shape != array.shape):
-            raise ValueError(f"the snapshot is of another build or another machine: table {name} has another type or size")
+            raise ValueError(
+                f"the snapshot is of another build or another machine: table {name} has another type or size"
+            )
     for name in _CONSTANT_TABLES:
         _demand(snapshot[name].tobytes() == fresh[name].tobytes(), f"table {name} is not the policy's")
 
@@ -83,7 +125,12 @@ def _chained(following: np.ndarray, members: np.ndarray, head: int) -> bool:
     inside = np.zeros(len(following), bool)
     inside[members] = True
     onward = following[members].astype(np.intp)
-    if head >= len(following) or np.any(onward >= len(following)) or not inside[head] or not np.all(inside[onward[onward != 0]]):
+    if (
+        head >= len(following)
+        or np.any(onward >= len(following))
+        or not inside[head]
+        or not np.all(inside[onward[onward != 0]])
+    ):
         return False
     led_to = np.bincount(onward[onward != 0], minlength=len(following))
     if led_to.max(initial=0) > 1 or led_to[head] or np.count_nonzero(onward == 0) != 1:
@@ -131,7 +178,10 @@ class _Check:
         _demand(at("time") < 1 << 62 and at("time") == int(self.tables["counters"][Counter.C_EVENTS]), "time")
         _demand(1 <= at("next_slot") <= at("total_slots") + 1, "next_slot")
         _demand(at("used_slots") + at("filled") <= at("total_slots"), "slots in use")
-        _demand(at("half_full") == ((at("total_slots") - at("used_slots") - at("filled")) * 2 < at("total_slots")), "half_full")
+        _demand(
+            at("half_full") == ((at("total_slots") - at("used_slots") - at("filled")) * 2 < at("total_slots")),
+            "half_full",
+        )
         _demand(at("ref_high") <= at("references"), "ref_high")
 
     def sizes(self) -> None:
@@ -146,7 +196,13 @@ class _Check:
         _demand(1 <= at("next_page") <= cap, "next_page")
         _demand(at("ring_cap") == cap + cap // 2 + 64, "ring_cap")
         _demand(at("wb_cap") == (cap if at("latency") else 1), "wb_cap")
-        wanted = {"pages": (cap,), "contents": (cap,), "ring": (2, at("ring_cap")), "wb_page": (at("wb_cap"),), "wb_due": (at("wb_cap"),)}
+        wanted = {
+            "pages": (cap,),
+            "contents": (cap,),
+            "ring": (2, at("ring_cap")),
+            "wb_page": (at("wb_cap"),),
+            "wb_due": (at("wb_cap"),),
+        }
         leaves = shape["ptes"][0] // _LEAF
         _demand(leaves >= 1 and shape["ptes"][0] == leaves * _LEAF and leaves < 1 << 32, "size of the page tables")
         wanted["leaf_free"] = (leaves,)
@@ -193,7 +249,9 @@ class _Check:
         _demand((words[zero] & ~np.uint32(PteBit.PTE_KIND | PteBit.PTE_YOUNG)) == 0, "a pte of the zero page")
         bits = PteBit.PTE_DIRTY | PteBit.PTE_YOUNG | PteBit.PTE_BLANK
         _demand((words[swap] & np.uint32(bits)) == 0, "bits of a swap pte")
-        _demand(((words & PteBit.PTE_BLANK) == 0) | ((words & PteBit.PTE_WRITE) != 0), "a blank pte that is not writable")
+        _demand(
+            ((words & PteBit.PTE_BLANK) == 0) | ((words & PteBit.PTE_WRITE) != 0), "a blank pte that is not writable"
+        )
         _demand((numbers[swap] >= 1) & (numbers[swap] < at("next_slot")), "a swap pte names no slot")
         _demand(numbers[present] < at("next_page"), "a pte names no page")
         _demand(self.live[numbers[present]], "a pte names a free page")
@@ -238,13 +296,18 @@ class _Check:
         self.batched = np.bincount(entries, minlength=at("next_page"))
         flags = self.pages_table["flags"]
         _demand(self.batched == ((flags & PageFlag.PG_BATCH) != 0), "batches")
-        _demand((flags & (PageFlag.PG_BATCH | PageFlag.PG_LRU)) != (PageFlag.PG_BATCH | PageFlag.PG_LRU), "a page in a batch and on a list")
+        _demand(
+            (flags & (PageFlag.PG_BATCH | PageFlag.PG_LRU)) != (PageFlag.PG_BATCH | PageFlag.PG_LRU),
+            "a page in a batch and on a list",
+        )
 
     def slots(self) -> None:
         at, every = self.at, self.tables["slots"]
         slots = every[: at("next_slot")]
         flags, pages = slots["flags"], slots["page"].astype(np.intp)
-        used, cached, shadow = ((flags & flag) != 0 for flag in (SlotFlag.SLOT_USED, SlotFlag.SLOT_CACHED, SlotFlag.SLOT_SHADOW))
+        used, cached, shadow = (
+            (flags & flag) != 0 for flag in (SlotFlag.SLOT_USED, SlotFlag.SLOT_CACHED, SlotFlag.SLOT_SHADOW)
+        )
         _demand(not every[at("next_slot") :].tobytes().strip(b"\0") and not used[0], "a slot that was never used")
         _demand((flags & ~np.uint16(_SLOT_FLAGS)) == 0, "flags of a slot")
         _demand(used | (flags == 0), "a free slot with flags")
@@ -255,7 +318,10 @@ class _Check:
         _demand(~used | cached | shadow | (pages == 0), "an empty slot names a page")
         _demand(pages[cached] < at("next_page"), "a slot caches no page")
         numbers = np.flatnonzero(cached)
-        _demand(self.live[pages[cached]] & (self.pages_table["slot"][pages[cached]] == numbers), "a slot and its page disagree")
+        _demand(
+            self.live[pages[cached]] & (self.pages_table["slot"][pages[cached]] == numbers),
+            "a slot and its page disagree",
+        )
         here = cached & (self.counts > 0)
         _demand(self.pages_table["vpage"][pages[here]] == self.address[here], "a slot and its page have two addresses")
         self.cached = cached
@@ -280,8 +346,13 @@ class _Check:
         free = ~live
         free[0] = False
         _demand((flags[free] & ~np.uint32(PageFlag.PG_UNMOVABLE)) == 0, "a free page with flags")
-        _demand(_chained(table["lru"], np.flatnonzero(free & ~unmovable), at("free_movable")), "list of free movable pages")
-        _demand(_chained(table["lru"], np.flatnonzero(free & unmovable), at("free_unmovable")), "list of free unmovable pages")
+        _demand(
+            _chained(table["lru"], np.flatnonzero(free & ~unmovable), at("free_movable")), "list of free movable pages"
+        )
+        _demand(
+            _chained(table["lru"], np.flatnonzero(free & unmovable), at("free_unmovable")),
+            "list of free unmovable pages",
+        )
 
     def rings(self) -> None:
         """The ptes of a page are one ring, in both directions; its owner is one of them."""
@@ -294,7 +365,9 @@ class _Check:
             _demand(each < self.at("processes"), "a ring leads to no process")
         onward = self._place(following, addresses)
         _demand(ptes["word"][onward] >> PteBit.PTE_SHIFT == numbers, "a ring leads to another page")
-        _demand((ptes["word"][onward] & PteBit.PTE_KIND) == PteBit.PTE_PRESENT, "a ring leads to a pte that is not present")
+        _demand(
+            (ptes["word"][onward] & PteBit.PTE_KIND) == PteBit.PTE_PRESENT, "a ring leads to a pte that is not present"
+        )
         _demand(ptes["prev"][onward] == pids, "a ring is not the same in both directions")
         rank = np.zeros(len(ptes), np.intp)
         rank[places] = np.arange(len(places))
@@ -307,7 +380,9 @@ class _Check:
         owner = self.pages_table["owner"][mapped].astype(np.intp)
         _demand(owner < self.at("processes"), "owner of a page")
         word = ptes["word"][self._place(owner, self.pages_table["vpage"][mapped].astype(np.intp))]
-        _demand((word & PteBit.PTE_KIND == PteBit.PTE_PRESENT) & (word >> PteBit.PTE_SHIFT == mapped), "owner of a page")
+        _demand(
+            (word & PteBit.PTE_KIND == PteBit.PTE_PRESENT) & (word >> PteBit.PTE_SHIFT == mapped), "owner of a page"
+        )
 
     def _place(self, pids: np.ndarray, addresses: np.ndarray) -> np.ndarray:
         place: np.ndarray = self.dirs[pids, addresses // _LEAF].astype(np.intp) * _LEAF + addresses % _LEAF
@@ -352,7 +427,12 @@ class _Check:
         seen, pending = s["seen"].astype(np.int64), s["pending"].astype(np.int64)
         _demand(np.all(abs(seen) < _FAR) and np.all(abs(pending) < _FAR) and abs(at("snapshot")) < _FAR, "statistics")
         real = [int(s["length"][0]), int(s["length"][1]), at("refaulted")]
-        _demand(0 <= at("refaulted") < _FAR and at("refaulted") == int(counters[Counter.C_REFAULT_ACTIVATIONS]), "refaults")
+        _demand(
+            0 <= at("refaulted") < _FAR and at("refaulted") == int(counters[Counter.C_REFAULT_ACTIVATIONS]), "refaults"
+        )
         if at("stat_step"):
             _demand(seen + pending == real, "statistics of the lists")
-        _demand(int(counters[Counter.C_SLOT_ALLOCS]) - int(counters[Counter.C_SLOT_FREES]) == at("used_slots"), "slots counted")
+        _demand(
+            int(counters[Counter.C_SLOT_ALLOCS]) - int(counters[Counter.C_SLOT_FREES]) == at("used_slots"),
+            "slots counted",
+        )

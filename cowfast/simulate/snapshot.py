@@ -55,7 +55,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Policy, Machine, dict[str, np.nd
     try:
         with zipfile.ZipFile(path) as file:
             if any(each.compress_type != zipfile.ZIP_STORED or each.flag_bits & 1 for each in file.infolist()):
-                raise ValueError("its tables are compressed or encrypted")  # noqa: TRY301  # a bomb unpacks to anything
+                raise ValueError("its tables are compressed or encrypted")  # a bomb unpacks to anything
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = msgspec.json.decode(arrays.pop(_ABOUT).tobytes(), type=_About)
