@@ -103,6 +103,11 @@ def _demand(right: Any, what: str) -> None:
         raise ValueError(f"not a possible state: {what}")
 
 
+def _blank(records: np.ndarray) -> bool:
+    """Whether every byte is zero."""
+    return not np.ascontiguousarray(records).view(np.uint8).any()
+
+
 def _shapes(snapshot: Tables, fresh: Tables) -> None:
     """Names, types and sizes; a table that grows may be of any length here."""
     if snapshot.keys() != fresh.keys():
@@ -272,7 +277,7 @@ class _Check:
         at, refs = self.at, self.tables["refs"]
         kinds, pages, high = refs["kind"], refs["page"].astype(np.intp), at("ref_high")
         _demand(kinds <= RefKind.REF_LOCK, "kind of a reference")
-        _demand(not refs[kinds == RefKind.REF_NONE].tobytes().strip(b"\0"), "an empty reference with contents")
+        _demand(_blank(refs[kinds == RefKind.REF_NONE]), "an empty reference with contents")
         _demand(not kinds[high:].any() and (high == 0 or kinds[high - 1]), "ref_high")
         _demand(pages < at("next_page"), "a reference to no page")
         _demand((pages == 0) | self.live[pages], "a reference to a free page")
@@ -308,7 +313,7 @@ class _Check:
         used, cached, shadow = (
             (flags & flag) != 0 for flag in (SlotFlag.SLOT_USED, SlotFlag.SLOT_CACHED, SlotFlag.SLOT_SHADOW)
         )
-        _demand(not every[at("next_slot") :].tobytes().strip(b"\0") and not used[0], "a slot that was never used")
+        _demand(_blank(every[at("next_slot") :]) and not used[0], "a slot that was never used")
         _demand((flags & ~np.uint16(_SLOT_FLAGS)) == 0, "flags of a slot")
         _demand(used | (flags == 0), "a free slot with flags")
         _demand(~(cached & shadow), "a cached slot with a shadow")
@@ -330,7 +335,7 @@ class _Check:
     def pages(self) -> None:
         at, table, live = self.at, self.pages_table, self.live
         flags, slot = table["flags"], table["slot"].astype(np.intp)
-        _demand(not self.tables["pages"][at("next_page") :].tobytes().strip(b"\0"), "a page that was never used")
+        _demand(_blank(self.tables["pages"][at("next_page") :]), "a page that was never used")
         _demand(slot < at("next_slot"), "slot of a page")
         _demand((slot == 0) | live & self.cached[slot], "a page names a slot that does not cache it")
         _demand(np.count_nonzero(slot) == np.count_nonzero(self.cached), "two pages name a slot")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A snapshot from a stranger: refused, or a state like any other.  In a child process, for a crash is what is looked for."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -27,7 +28,7 @@ MACHINES = [
 def started(policy, more, memory):
     """A simulator in the middle of things: shared and swapped pages, references, full lists."""
     source = resolve_source("random-mix", {"events": 6000, "pages": 60, "processes": 4})
-    machine = machine_for(source, more | {"references": 300}, memory=memory)
+    machine = machine_for(source, {"swap_slots": 3000, "references": 300} | more, memory=memory)
     simulator = Simulator(policy, machine, contents=True)
     [events] = source.chunks(seed=3)
     simulator.run(events[:4000])
@@ -43,7 +44,9 @@ def change(draw, snapshot):
         data = bytearray(snapshot[name].tobytes())
         filled = np.flatnonzero(np.frombuffer(data, np.uint8))
         at = int(draw.choice(filled)) if len(filled) and draw.random() < 0.8 else int(draw.integers(len(data)))
-        data[at] = [int(draw.integers(256)), data[at] ^ 1 << int(draw.integers(8)), (data[at] + 1) % 256, 255][int(draw.integers(4))]
+        data[at] = [int(draw.integers(256)), data[at] ^ 1 << int(draw.integers(8)), (data[at] + 1) % 256, 255][
+            int(draw.integers(4))
+        ]
         snapshot[name] = np.frombuffer(bytes(data), snapshot[name].dtype).reshape(snapshot[name].shape)
 
 
@@ -61,10 +64,8 @@ def bombard(number):
         except (ValueError, InvariantError):
             refused += 1
             continue
-        try:
+        with contextlib.suppress(EventError):
             simulator.run(rest)
-        except EventError:
-            pass
         simulator.verify()
     print(refused)
 
