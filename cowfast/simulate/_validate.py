@@ -113,7 +113,7 @@ def _shapes(snapshot: Tables, fresh: Tables) -> None:
     if snapshot.keys() != fresh.keys():
         raise ValueError("the snapshot is of another build or another machine: it has other tables")
     for name, array in fresh.items():
-        here = snapshot[name]
+        here: Any = snapshot[name]
         same = isinstance(here, np.ndarray) and here.dtype == array.dtype and here.ndim == array.ndim
         if not same or (name not in _GROWING and here.shape != array.shape):
             raise ValueError(
