@@ -1887,7 +1887,7 @@ cdef inline int check_access(Sim *s, event_t *e) noexcept nogil:
         return ERR_BAD_PAGE
     if not s.procs[e.pid].flags & PROC_ALIVE:
         return ERR_DEAD_PID
-    if not s.memory and s.live + 64 >= s.page_cap:
+    if not s.memory and s.next_page + 64 >= s.page_cap:
         return WANT_PAGES
     return WANT_LEAVES if s.nleaf_free == 0 else OK
 
@@ -1947,7 +1947,7 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
         leaves = s.procs[e.pid].leaves
     elif op == PREFETCH:
         need = s.procs[e.pid].swapped + 8
-    if not s.memory and s.live + need >= s.page_cap:
+    if not s.memory and s.next_page + need >= s.page_cap:
         return WANT_PAGES
     if leaves > s.nleaf_free:
         return WANT_LEAVES
@@ -2232,6 +2232,89 @@ _PREFETCH_ABOVE = 2 << 20  # bytes of tables from which on software prefetch pay
 _MOST = (1 << 26) - 1
 
 
+cdef Sim _sim
+
+_FIELDS = [  # of Sim, but for the pointers
+    ("processes", "u4", <char *>&_sim.processes - <char *>&_sim),
+    ("ndir", "u4", <char *>&_sim.ndir - <char *>&_sim),
+    ("references", "u4", <char *>&_sim.references - <char *>&_sim),
+    ("ref_high", "u4", <char *>&_sim.ref_high - <char *>&_sim),
+    ("cpus", "u4", <char *>&_sim.cpus - <char *>&_sim),
+    ("batch_size", "u4", <char *>&_sim.batch_size - <char *>&_sim),
+    ("space", "u8", <char *>&_sim.space - <char *>&_sim),
+    ("page_cap", "u4", <char *>&_sim.page_cap - <char *>&_sim),
+    ("next_page", "u4", <char *>&_sim.next_page - <char *>&_sim),
+    ("free_movable", "u4", <char *>&_sim.free_movable - <char *>&_sim),
+    ("free_unmovable", "u4", <char *>&_sim.free_unmovable - <char *>&_sim),
+    ("live", "u4", <char *>&_sim.live - <char *>&_sim),
+    ("memory", "u4", <char *>&_sim.memory - <char *>&_sim),
+    ("total_slots", "u4", <char *>&_sim.total_slots - <char *>&_sim),
+    ("next_slot", "u4", <char *>&_sim.next_slot - <char *>&_sim),
+    ("free_slot", "u4", <char *>&_sim.free_slot - <char *>&_sim),
+    ("used_slots", "u4", <char *>&_sim.used_slots - <char *>&_sim),
+    ("filled", "u4", <char *>&_sim.filled - <char *>&_sim),
+    ("nleaf_free", "u4", <char *>&_sim.nleaf_free - <char *>&_sim),
+    ("tail", ("u4", 2), <char *>&_sim.tail[0] - <char *>&_sim),
+    ("head", ("u4", 2), <char *>&_sim.head[0] - <char *>&_sim),
+    ("span", ("u4", 2), <char *>&_sim.span[0] - <char *>&_sim),
+    ("length", ("u4", 2), <char *>&_sim.length[0] - <char *>&_sim),
+    ("ring_cap", "u4", <char *>&_sim.ring_cap - <char *>&_sim),
+    ("refaulted", "i8", <char *>&_sim.refaulted - <char *>&_sim),
+    ("seen", ("i8", 3), <char *>&_sim.seen[0] - <char *>&_sim),
+    ("pending", ("i8", 3), <char *>&_sim.pending[0] - <char *>&_sim),
+    ("snapshot", "i8", <char *>&_sim.snapshot - <char *>&_sim),
+    ("age", "u4", <char *>&_sim.age - <char *>&_sim),
+    ("plug", ("u4", 32), <char *>&_sim.plug[0] - <char *>&_sim),
+    ("nplug", "u4", <char *>&_sim.nplug - <char *>&_sim),
+    ("wb_head", "u4", <char *>&_sim.wb_head - <char *>&_sim),
+    ("wb_len", "u4", <char *>&_sim.wb_len - <char *>&_sim),
+    ("wb_cap", "u4", <char *>&_sim.wb_cap - <char *>&_sim),
+    ("live_pins", "u8", <char *>&_sim.live_pins - <char *>&_sim),
+    ("has_swap", "i4", <char *>&_sim.has_swap - <char *>&_sim),
+    ("sync", "i4", <char *>&_sim.sync - <char *>&_sim),
+    ("stable", "i4", <char *>&_sim.stable - <char *>&_sim),
+    ("latency", "u8", <char *>&_sim.latency - <char *>&_sim),
+    ("flush_events", "u8", <char *>&_sim.flush_events - <char *>&_sim),
+    ("page_cluster", "u4", <char *>&_sim.page_cluster - <char *>&_sim),
+    ("exclusive", "i4", <char *>&_sim.exclusive - <char *>&_sim),
+    ("copy_leaves", "i4", <char *>&_sim.copy_leaves - <char *>&_sim),
+    ("bypass", "i4", <char *>&_sim.bypass - <char *>&_sim),
+    ("unshare_zero", "i4", <char *>&_sim.unshare_zero - <char *>&_sim),
+    ("skips_pinned", "i4", <char *>&_sim.skips_pinned - <char *>&_sim),
+    ("rechecks_pinned", "i4", <char *>&_sim.rechecks_pinned - <char *>&_sim),
+    ("refuses_pinned", "i4", <char *>&_sim.refuses_pinned - <char *>&_sim),
+    ("unmap_drains", "i4", <char *>&_sim.unmap_drains - <char *>&_sim),
+    ("readahead_drains", "i4", <char *>&_sim.readahead_drains - <char *>&_sim),
+    ("longterm_unmovable", "i4", <char *>&_sim.longterm_unmovable - <char *>&_sim),
+    ("blank_io_free", "i4", <char *>&_sim.blank_io_free - <char *>&_sim),
+    ("pin_references", "i4", <char *>&_sim.pin_references - <char *>&_sim),
+    ("pageout_looks", "i4", <char *>&_sim.pageout_looks - <char *>&_sim),
+    ("shadow_before", "i4", <char *>&_sim.shadow_before - <char *>&_sim),
+    ("get_read", "i4", <char *>&_sim.get_read - <char *>&_sim),
+    ("pin_read", "i4", <char *>&_sim.pin_read - <char *>&_sim),
+    ("fork_rule", "i4", <char *>&_sim.fork_rule - <char *>&_sim),
+    ("protect_rule", "i4", <char *>&_sim.protect_rule - <char *>&_sim),
+    ("stat_step", "i8", <char *>&_sim.stat_step - <char *>&_sim),
+    ("stat_flush", "i4", <char *>&_sim.stat_flush - <char *>&_sim),
+    ("time", "u8", <char *>&_sim.time - <char *>&_sim),
+    ("special", "u8", <char *>&_sim.special - <char *>&_sim),
+    ("outcome", "u4", <char *>&_sim.outcome - <char *>&_sim),
+    ("cpu", "u4", <char *>&_sim.cpu - <char *>&_sim),
+    ("far", "i4", <char *>&_sim.far - <char *>&_sim),
+    ("leaves_moved", "i4", <char *>&_sim.leaves_moved - <char *>&_sim),
+    ("left", "u4", <char *>&_sim.left - <char *>&_sim),
+    ("unmovable", "i4", <char *>&_sim.unmovable - <char *>&_sim),
+    ("half_full", "i4", <char *>&_sim.half_full - <char *>&_sim),
+    ("freed_slot", "i4", <char *>&_sim.freed_slot - <char *>&_sim),
+    ("round_freed", "i4", <char *>&_sim.round_freed - <char *>&_sim),
+    ("round_wrote", "i4", <char *>&_sim.round_wrote - <char *>&_sim),
+    ("round_cleared", "i4", <char *>&_sim.round_cleared - <char *>&_sim),
+    ("value", "u8", <char *>&_sim.value - <char *>&_sim),
+]
+#: The scalars of Sim as they lie in a snapshot's bytes; pointers are left out.
+SIM = np.dtype({"names": [f[0] for f in _FIELDS], "formats": [f[1] for f in _FIELDS], "offsets": [f[2] for f in _FIELDS], "itemsize": sizeof(Sim)})
+
+
 cdef class Engine:
     """One policy on one machine over numpy tables; the same in every count as ``cowfast.reference.Reference``.
 
@@ -2402,7 +2485,7 @@ cdef class Engine:
                 if i == end:
                     continue
                 if status == WANT_PAGES:
-                    cap = min(max(s.page_cap * 2, s.live + s.live_pins + s.procs[e[i].pid].swapped + 256), _MOST)
+                    cap = min(max(s.page_cap * 2, s.next_page + s.live_pins + s.procs[e[i].pid].swapped + 256), _MOST)
                     if cap <= s.page_cap:
                         status = ERR_TABLE_LIMIT
                     else:
@@ -2428,7 +2511,7 @@ cdef class Engine:
         shapes = {name: array.dtype for name, array in snapshot.items() if name != "sim"}
         if len(scalars) != sizeof(Sim) or shapes != {name: array.dtype for name, array in self.arrays.items()}:
             raise ValueError("the snapshot is of another build or another machine")
-        self.arrays = {name: np.array(snapshot[name]) for name in shapes}
+        self.arrays = {name: np.array(snapshot[name], order="C") for name in shapes}
         memcpy(&self.s, &scalars[0], sizeof(Sim))
         self.point()
 
