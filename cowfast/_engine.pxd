@@ -53,6 +53,7 @@ cdef struct Sim:
     uint32_t nplug
     uint32_t wb_head, wb_len, wb_cap
     uint64_t live_pins
+    uint32_t roomy         # live pages below which a copy needs no more than a free number
     # machine and policy
     bint has_swap, sync, stable
     uint64_t latency, flush_events

@@ -32,16 +32,28 @@ cdef extern from *:
     """
     /* bit w: an access to a pte with these low six bits is a hit.  Read: zero page (kind 1) or present (kind 2).
        Write: present and writable, and stored to since it was zeroed (not PTE_BLANK). */
-    #define COWFAST_HIT_READ 0x6666666666666666ull
-    #define COWFAST_HIT_WRITE 0x0000000040404040ull
+    static const unsigned long long cowfast_hits[2] = {0x6666666666666666ull, 0x0000000040404040ull};
     """
-    const uint64_t HIT_READ "COWFAST_HIT_READ"
-    const uint64_t HIT_WRITE "COWFAST_HIT_WRITE"
+    const uint64_t HITS "cowfast_hits"[2]
+
+cdef extern from *:
+    """
+    /* pte_t as one 64-bit word, where fork and exit go through 512 of them */
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    #error "the engine reads a pte_t as one little-endian word"
+    #endif
+    #define COWFAST_NEXT_MASK (0xffffull << 32)
+    #define COWFAST_PREV_MASK (0xffffull << 48)
+    """
+    const uint64_t NEXT_MASK "COWFAST_NEXT_MASK"
+    const uint64_t PREV_MASK "COWFAST_PREV_MASK"
 
 cdef enum:
     LEAF = 512
     DEF_PRIORITY = 12
     MAX_TRIES = 18
+    NEXT_SHIFT = 32        # of pte_t.next and
+    PREV_SHIFT = 48        # pte_t.prev in the pte as one word
     PIN_BIAS = 1024        # GUP_PIN_COUNTING_BIAS
     NOBODY = 65535
     FAR = 32               # software prefetch: ptes this many events ahead,
@@ -247,8 +259,10 @@ cdef int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
 
 cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
     """lru_add_drain: all pages to the lists, then all references dropped."""
-    cdef uint32_t n = s.batch_len[cpu], i
+    cdef uint32_t n = s.batch_len[cpu], i, p, at
     cdef uint32_t *batch = s.batch + <size_t>cpu * s.batch_size
+    cdef page_t *page
+    cdef int which
     s.batch_len[cpu] = 0
     s.c[<int>C_DRAINS] += 1
     s.c[<int>C_DRAINED_PAGES] += n
@@ -260,12 +274,23 @@ cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
         for i in range(n):
             put_page(s, batch[i], 1)
         return
+    for which in range(2):
+        if s.span[which] + n > s.ring_cap:
+            close_holes(s, which)
     for i in range(n):  # without steps nobody can tell the order of an add and another page's put
-        s.pages[batch[i]].flags &= ~<uint32_t>PG_BATCH
-        lru_add(s, batch[i], False)
-        s.pages[batch[i]].refs -= 1
-        if s.pages[batch[i]].refs == 0:
-            free_page(s, batch[i])
+        p = batch[i]
+        page = s.pages + p
+        which = list_of(page)
+        at = s.head[which]
+        s.head[which] = at + 1 if at + 1 < s.ring_cap else 0
+        s.span[which] += 1
+        s.length[which] += 1
+        s.ring[which][at] = p
+        page.lru = at
+        page.flags = (page.flags & ~<uint32_t>PG_BATCH) | PG_LRU
+        page.refs -= 1
+        if page.refs == 0:
+            free_page(s, p)
 
 cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
     if s.batch_size == 0:
@@ -1202,9 +1227,7 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
     cdef int status
     cdef uint32_t verdict = 0 if unshare else s.verdict[verdict_index(s, page)]
     index = verdict & 31
-    if verdict & VERDICT_COPY and copy_shared(s, pid, v, pte, p):
-        pass
-    elif verdict & VERDICT_REUSE or (verdict == 0 and decide(s, p, pid, not unshare, &index)):
+    if verdict & VERDICT_REUSE or (verdict == 0 and decide(s, p, pid, not unshare, &index)):
         s.outcome |= REUSED
         page.flags &= ~<uint32_t>PG_KSM  # reuse_ksm_page: an ordinary page again
         if s.exclusive:
@@ -1231,47 +1254,67 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
         stored(s, pte)
     return OK
 
-cdef inline bint copy_shared(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old) noexcept nogil:
-    """``copy`` where nothing is in question: others map the page, nobody pins it, there is room.  False: the long way."""
+cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
+    """A store to a write-protected pte of which the table knows all: others map the page, nobody pins it and there is
+    room for a copy; or nobody else could read it and it is reused.  False: nothing is done, the long way."""
+    cdef uint32_t word = pte.word, old = word >> PTE_SHIFT, p, cpu, n
     cdef page_t *page = s.pages + old
     cdef page_t *made
-    cdef uint32_t p = s.free_movable
-    if page.maps < 2 or page.refs >= PIN_BIAS or s.unmovable or p == 0 or s.batch_size == 0 or (s.memory and s.live >= s.memory):
-        return False
-    made = s.pages + p
-    s.free_movable = made.lru
-    COWFAST_PREFETCH(s.pages + made.lru)
-    s.live += 1
-    s.c[<int>C_PAGE_ALLOCS] += 1
-    if s.live > s.c[<int>C_PAGES_PEAK]:
-        s.c[<int>C_PAGES_PEAK] = s.live
-    made.refs = 2
-    made.vpage = v
-    made.slot = 0
-    made.flags = PG_BATCH | (PG_EXCL if s.exclusive else 0) | (page.flags & PG_BLANK)
-    made.maps = 1
-    made.owner = <uint16_t>pid
-    if s.contents != NULL:
-        s.contents[p] = s.contents[old]
-    pte_at(s, pte.prev, v).next = pte.next
-    pte_at(s, pte.next, v).prev = pte.prev
-    page.owner = pte.next if page.owner == pid else page.owner
-    page.maps -= 1
-    page.refs -= 1
-    pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY | blank_bit(made)
-    pte.next = pte.prev = <uint16_t>pid
-    s.outcome |= COPIED
-    s.c[<int>C_COPIES] += 1
-    if page.flags & PG_KSM:
-        s.c[<int>C_KSM_COPIES] += 1
-    if s.left == old:
-        s.c[<int>C_FUTILE_REMOVALS] += 1
-        s.outcome |= FUTILE
-    s.batch[<size_t>s.cpu * s.batch_size + s.batch_len[s.cpu]] = p
-    s.batch_len[s.cpu] += 1
-    if s.batch_len[s.cpu] >= s.batch_size:
-        drain(s, s.cpu)
-    return True
+    cdef pte_t *before
+    cdef pte_t *after
+    cdef uint32_t verdict = s.verdict[verdict_index(s, page)]
+    if verdict & VERDICT_COPY:
+        p = s.free_movable
+        if page.maps < 2 or page.refs >= PIN_BIAS or p == 0 or s.live >= s.roomy:
+            return False
+        cpu = s.procs[pid].cpu
+        made = s.pages + p
+        s.free_movable = made.lru
+        COWFAST_PREFETCH(s.pages + made.lru)
+        s.live += 1
+        if s.live > s.c[<int>C_PAGES_PEAK]:
+            s.c[<int>C_PAGES_PEAK] = s.live
+        made.refs = 2
+        made.vpage = v
+        made.slot = 0
+        made.flags = PG_BATCH | (PG_EXCL if s.exclusive else 0)
+        made.maps = 1
+        made.owner = <uint16_t>pid
+        before = pte_at(s, pte.prev, v)
+        after = pte_at(s, pte.next, v)
+        before.next = pte.next
+        after.prev = pte.prev
+        page.owner ^= (page.owner ^ pte.next) & <uint16_t>-<int>(page.owner == pid)  # without a branch
+        page.maps -= 1
+        page.refs -= 1
+        pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY
+        pte.next = pte.prev = <uint16_t>pid
+        if s.contents != NULL:
+            s.contents[p].first = s.contents[p].last = <uint32_t>(s.time + 1)
+        s.c[<int>C_FAULTS] += 1
+        s.c[<int>C_WRITE_FAULTS] += 1
+        s.c[<int>C_COPIES] += 1
+        s.c[<int>C_PAGE_ALLOCS] += 1
+        if page.flags & PG_KSM:
+            s.c[<int>C_KSM_COPIES] += 1
+        s.outcome = FAULT | WRITE_FAULT | COPIED | ((verdict & 31) + 1) << CHECK_SHIFT
+        n = s.batch_len[cpu]
+        s.batch[<size_t>cpu * s.batch_size + n] = p
+        s.batch_len[cpu] = n + 1
+        if n + 1 >= s.batch_size:
+            drain(s, cpu)
+        return True
+    if verdict & VERDICT_REUSE and page.maps == 1 and not maybe_held(page) and (page.slot == 0 or s.slots[page.slot].swap_count == 0):
+        page.flags = (page.flags | (PG_EXCL if s.exclusive else 0)) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
+        pte.word = (word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
+        if s.contents != NULL:
+            s.contents[old].first = s.contents[old].last = <uint32_t>(s.time + 1)
+        s.c[<int>C_FAULTS] += 1
+        s.c[<int>C_WRITE_FAULTS] += 1
+        s.c[<int>C_REUSES] += 1
+        s.outcome = FAULT | WRITE_FAULT | REUSED | ((verdict & 31) + 1) << CHECK_SHIFT
+        return True
+    return False
 
 cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32_t index, bint unshare) noexcept nogil:
     cdef page_t *page = s.pages + old
@@ -1555,55 +1598,96 @@ cdef int fork(Sim *s, uint32_t pid, uint32_t child) noexcept nogil:
 
 cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept nogil:
     """The child's 512 ptes are the parent's, both read-only; it goes behind its parent in each ring."""
-    cdef pte_t *copy_of = pte_make(s, child, d << 9)
-    cdef pte_t *pte = pte_at(s, pid, d << 9)
-    cdef pte_t *ptes = s.ptes
+    pte_make(s, child, d << 9)
+    if s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED:
+        return copy_leaf_pinned(s, pid, child, d)
+    if s.far:
+        copy_leaf(s, pid, child, d, True)
+    else:
+        copy_leaf(s, pid, child, d, False)
+    return OK
+
+cdef inline void copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint far) noexcept nogil:
+    """A pte is one word to load and one to store: number and bits, then next, then prev."""
+    cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
+    cdef uint64_t *theirs = <uint64_t *>pte_at(s, child, d << 9)
+    cdef uint16_t *links = <uint16_t *>s.ptes
     cdef page_t *pages = s.pages
     cdef uint32_t *leaves = s.dirs + d
     cdef size_t ndir = s.ndir
     cdef page_t *page
-    cdef bint far = s.far
-    cdef bint early = s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED
-    cdef uint32_t i, word, copied = 0, present = 0, swapped = 0
-    cdef int status = OK
+    cdef uint64_t pte, next_is_child = <uint64_t>child << NEXT_SHIFT, prev_is_parent = <uint64_t>pid << PREV_SHIFT
+    cdef uint64_t kept = ~<uint64_t>(PTE_WRITE | PTE_BLANK)
+    cdef uint32_t i, present = 0, swapped = 0, zeros = 0
     for i in range(LEAF):
-        # the page ahead (for a swap pte some other: it does no harm), and far from the cache the ring's next pte
-        COWFAST_PREFETCH(pages + (pte[(i + FAR) & (LEAF - 1)].word >> PTE_SHIFT))
-        if far:
-            COWFAST_PREFETCH(ptes + <size_t>leaves[pte[(i + NEXT) & (LEAF - 1)].next * ndir] * LEAF + ((i + NEXT) & (LEAF - 1)))
-        word = pte[i].word
+        if far:  # the page ahead (for a swap pte some other: it does no harm), and the ring's next pte
+            pte = mine[(i + FAR) & (LEAF - 1)]
+            COWFAST_PREFETCH(pages + (<uint32_t>pte >> PTE_SHIFT))
+            pte = mine[(i + NEXT) & (LEAF - 1)]
+            COWFAST_PREFETCH(links + (<size_t>leaves[(pte >> NEXT_SHIFT & 0xffff) * ndir] * LEAF + ((i + NEXT) & (LEAF - 1))) * 4)
+        pte = mine[i]
+        if pte & PTE_KIND == PTE_PRESENT:
+            page = pages + (<uint32_t>pte >> PTE_SHIFT)
+            mine[i] = (pte & kept & ~NEXT_MASK) | next_is_child
+            theirs[i] = (pte & kept & ~(PREV_MASK | <uint64_t>PTE_YOUNG)) | prev_is_parent
+            # the third halfword is prev; a parent alone is its own neighbour
+            links[(<size_t>leaves[(pte >> NEXT_SHIFT & 0xffff) * ndir] * LEAF + i) * 4 + 3] = <uint16_t>child
+            page.refs += 1
+            page.flags &= ~<uint32_t>PG_EXCL
+            page.maps += 1
+            present += 1
+        elif <uint32_t>pte:
+            mine[i] = pte & ~<uint64_t>(PTE_WRITE if pte & PTE_KIND == PTE_SWAP else 0)
+            if pte & PTE_KIND == PTE_SWAP:
+                theirs[i] = <uint32_t>pte & ~<uint32_t>PTE_WRITE
+                s.slots[<uint32_t>pte >> PTE_SHIFT].swap_count += 1
+                swapped += 1
+            else:
+                theirs[i] = PTE_ZERO
+                zeros += 1
+    s.procs[child].present += present
+    s.procs[child].swapped += swapped
+    s.procs[child].zeros += zeros
+    s.c[<int>C_PTES_COPIED] += present + swapped + zeros
+
+cdef int copy_leaf_pinned(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept nogil:
+    """``copy_leaf`` for a process that has pinned: a pinned page is copied at once."""
+    cdef pte_t *mine = pte_at(s, pid, d << 9)
+    cdef pte_t *theirs = pte_at(s, child, d << 9)
+    cdef page_t *page
+    cdef uint32_t i, word
+    cdef int status
+    for i in range(LEAF):
+        word = mine[i].word
         if word == 0:
             continue
-        copied += 1
+        s.c[<int>C_PTES_COPIED] += 1
         if kind_of(word) == PTE_PRESENT:
-            page = pages + (word >> PTE_SHIFT)
-            if early and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
+            page = s.pages + (word >> PTE_SHIFT)
+            if page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
                 status = early_copy(s, word >> PTE_SHIFT, child, (d << 9) + i)
                 if status:
-                    break
+                    return status
                 continue
             word &= ~<uint32_t>(PTE_WRITE | PTE_BLANK)
-            pte[i].word = word
-            copy_of[i].word = word & ~<uint32_t>PTE_YOUNG
-            copy_of[i].prev = <uint16_t>pid
-            copy_of[i].next = pte[i].next
-            ptes[<size_t>leaves[pte[i].next * ndir] * LEAF + i].prev = <uint16_t>child  # a parent alone is its own neighbour
-            pte[i].next = <uint16_t>child
+            mine[i].word = word
+            theirs[i].word = word & ~<uint32_t>PTE_YOUNG
+            theirs[i].prev = <uint16_t>pid
+            theirs[i].next = mine[i].next
+            pte_at(s, mine[i].next, (d << 9) + i).prev = <uint16_t>child
+            mine[i].next = <uint16_t>child
             page.flags &= ~<uint32_t>PG_EXCL
             page.refs += 1
             page.maps += 1
-            present += 1
+            s.procs[child].present += 1
         elif kind_of(word) == PTE_SWAP:
-            pte[i].word = copy_of[i].word = word & ~<uint32_t>PTE_WRITE
+            mine[i].word = theirs[i].word = word & ~<uint32_t>PTE_WRITE
             s.slots[word >> PTE_SHIFT].swap_count += 1
-            swapped += 1
+            s.procs[child].swapped += 1
         else:
-            copy_of[i].word = PTE_ZERO
+            theirs[i].word = PTE_ZERO
             s.procs[child].zeros += 1
-    s.procs[child].present += present
-    s.procs[child].swapped += swapped
-    s.c[<int>C_PTES_COPIED] += copied
-    return status
+    return OK
 
 cdef int early_copy(Sim *s, uint32_t old, uint32_t child, uint32_t v) noexcept nogil:
     cdef uint32_t p
@@ -1654,42 +1738,57 @@ cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept
             zap(s, pid, pte)
         v += 1
 
-cdef void zap_leaf(Sim *s, uint32_t pid, uint32_t d) noexcept nogil:
-    """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question."""
-    cdef pte_t *pte = pte_at(s, pid, d << 9)
-    cdef pte_t *ptes = s.ptes
+cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept nogil:
+    """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question.  Pages that
+    nobody refers to any more are noted without a branch, which nobody could predict, and freed a little later, in order."""
+    cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
+    cdef uint16_t *links = <uint16_t *>s.ptes
     cdef page_t *pages = s.pages
     cdef uint32_t *leaves = s.dirs + d
-    cdef size_t ndir = s.ndir
+    cdef size_t ndir = s.ndir, before, after
     cdef page_t *page
-    cdef uint32_t i, word, p, zapped = 0, before, after
-    cdef bint far = s.far
+    cdef uint64_t pte
+    cdef uint32_t dead[LEAF]
+    cdef uint32_t i, p, zapped = 0, ndead = 0
     for i in range(LEAF):
-        # the page ahead (for a swap pte some other: it does no harm), and far from the cache the ring's next pte
-        COWFAST_PREFETCH(pages + (pte[(i + FAR) & (LEAF - 1)].word >> PTE_SHIFT))
         if far:
-            COWFAST_PREFETCH(ptes + <size_t>leaves[pte[(i + NEXT) & (LEAF - 1)].next * ndir] * LEAF + ((i + NEXT) & (LEAF - 1)))
-        word = pte[i].word
-        if kind_of(word) != PTE_PRESENT:
-            if word:
-                zap(s, pid, pte + i)
+            pte = mine[(i + FAR) & (LEAF - 1)]
+            COWFAST_PREFETCH(pages + (<uint32_t>pte >> PTE_SHIFT))
+            pte = mine[(i + NEXT) & (LEAF - 1)]
+            COWFAST_PREFETCH(links + (<size_t>leaves[(pte >> NEXT_SHIFT & 0xffff) * ndir] * LEAF + ((i + NEXT) & (LEAF - 1))) * 4)
+        pte = mine[i]
+        if pte & PTE_KIND != PTE_PRESENT:
+            if <uint32_t>pte:
+                ndead = bury(s, dead, ndead)
+                zap(s, pid, <pte_t *>(mine + i))
             continue
         zapped += 1
-        p = word >> PTE_SHIFT
+        before = pte >> PREV_SHIFT
+        after = pte >> NEXT_SHIFT & 0xffff
+        links[(<size_t>leaves[before * ndir] * LEAF + i) * 4 + 2] = <uint16_t>after
+        links[(<size_t>leaves[after * ndir] * LEAF + i) * 4 + 3] = <uint16_t>before
+        p = <uint32_t>pte >> PTE_SHIFT
         page = pages + p
-        before, after = pte[i].prev, pte[i].next
-        ptes[<size_t>leaves[before * ndir] * LEAF + i].next = <uint16_t>after
-        ptes[<size_t>leaves[after * ndir] * LEAF + i].prev = <uint16_t>before
         page.owner = <uint16_t>after if page.owner == pid else page.owner
         page.maps -= 1
-        if page.slot and page.maps == 0:
-            leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
         page.refs -= 1
-        if page.refs == 0:
-            free_page(s, p)
-    memset(pte, 0, LEAF * sizeof(pte_t))
+        if page.slot and page.maps == 0:
+            page.refs += 1
+            ndead = bury(s, dead, ndead)
+            leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
+            page.refs -= 1
+        dead[ndead] = p
+        ndead += page.refs == 0
+    bury(s, dead, ndead)
+    memset(mine, 0, LEAF * sizeof(pte_t))
     s.procs[pid].present -= zapped
     s.c[<int>C_PTES_ZAPPED] += zapped
+
+cdef uint32_t bury(Sim *s, uint32_t *dead, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+    for i in range(n):
+        free_page(s, dead[i])
+    return 0
 
 cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
     """The address space goes; its leaves are empty by then and go back."""
@@ -1701,7 +1800,10 @@ cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
         leaf = s.dirs + <size_t>pid * s.ndir + d
         if leaf[0] == 0:
             continue
-        zap_leaf(s, pid, d)
+        if s.far:
+            zap_leaf(s, pid, d, True)
+        else:
+            zap_leaf(s, pid, d, False)
         s.leaves_moved = True
         s.leaf_free[s.nleaf_free] = leaf[0]
         s.nleaf_free += 1
@@ -1953,19 +2055,6 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
         return WANT_LEAVES
     return OK
 
-cdef inline int protected_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
-    """``access`` for what most faults are."""
-    cdef bint faulted = True
-    cdef int status
-    s.cpu = s.procs[pid].cpu
-    s.left = 0
-    s.c[<int>C_FAULTS] += 1
-    s.outcome |= FAULT
-    status = write_fault(s, pid, v, pte, True, False)
-    if status == AGAIN:  # making room for the copy changed the pte
-        status = access_again(s, pid, v, True, True, False, &faulted)
-    return status
-
 cdef int do_event(Sim *s, event_t *e) noexcept nogil:
     cdef uint32_t op = e.op, pid = e.pid, v = e.page, p = 0, i
     cdef uint64_t n = e.arg if e.arg else 1
@@ -2096,6 +2185,13 @@ cdef inline int miss(Sim *s, event_t *e, pte_t *pte, uint32_t word, uint64_t tim
     cdef uint32_t op = e.op | <uint32_t>e.flags << 8
     cdef int status
     s.time = time
+    if op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT and time < s.special and quick_write(s, e.pid, e.page, pte):
+        s.time = time + 1
+        if outcome != NULL:
+            outcome[0] = s.outcome
+        if value != NULL:
+            value[0].first = value[0].last = <uint32_t>s.time
+        return OK
     s.outcome = 0
     s.freed_slot = False
     s.value.first = s.value.last = 0
@@ -2104,12 +2200,7 @@ cdef inline int miss(Sim *s, event_t *e, pte_t *pte, uint32_t word, uint64_t tim
         return status
     if time >= s.special:
         specials(s)
-    if op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT:
-        status = protected_write(s, e.pid, e.page, pte)
-        if s.contents != NULL:
-            s.value = s.contents[pte_at(s, e.pid, e.page).word >> PTE_SHIFT]
-    else:
-        status = do_event(s, e)
+    status = do_event(s, e)
     if status:
         return status
     s.time = time + 1
@@ -2127,21 +2218,17 @@ cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32
     cdef uint32_t processes = s.processes, last = <uint32_t>(s.space - 1)
     cdef uint64_t time = s.time, special = s.special
     cdef bint plain = s.contents == NULL and outcomes == NULL
-    cdef uint64_t hits[2]
     cdef int64_t i = start
     cdef event_t *e
     cdef pte_t *pte = NULL
     cdef uint32_t word = 0, op
-    # which of the 64 values of the low bits are a hit: no branch on read or write, which nobody can predict
-    hits[<int>READ] = HIT_READ
-    hits[<int>WRITE] = HIT_WRITE
     while i < n:
         e = events + i
         op = e.op | <uint32_t>e.flags << 8
         if op <= WRITE and e.pid < processes and e.page <= last:
             pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
             word = pte.word
-            if hits[op] >> (word & 63) & 1:
+            if HITS[op] >> (word & 63) & 1:
                 pte.word = word | PTE_YOUNG | op << 3
                 if time >= special:
                     s.time = time
@@ -2161,19 +2248,56 @@ cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32
     s.time = time
     return n
 
+cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int *status) noexcept nogil:
+    """``run_plain`` where nobody asks for outcomes or contents: up to the next event with something due no event looks at the time."""
+    cdef uint32_t *dirs = s.dirs
+    cdef pte_t *ptes = s.ptes
+    cdef size_t ndir = s.ndir
+    cdef uint32_t processes = s.processes, last = <uint32_t>(s.space - 1)
+    cdef event_t *e = events + start
+    cdef event_t *end = events + n
+    cdef event_t *due
+    cdef uint64_t behind = s.time - start  # an event's time is its place and this
+    cdef pte_t *pte = s.ptes
+    cdef uint32_t word = 0, op
+    while e < end:
+        if behind + (e - events) >= s.special:
+            s.time = behind + (e - events)
+            if run_plain(s, events, e - events, e - events + 1, NULL, NULL, status) == e - events:
+                return e - events
+            e += 1
+        due = events + (s.special - behind) if s.special - behind < <uint64_t>n else end
+        while e < due:
+            op = e.op | <uint32_t>e.flags << 8
+            if op <= WRITE and e.pid < processes and e.page <= last:
+                pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
+                word = pte.word
+                if HITS[op] >> (word & 63) & 1:  # one branch: on read or write alone nobody can predict it
+                    pte.word = word | PTE_YOUNG | op << 3
+                    e += 1
+                    continue
+                if op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT and quick_write(s, e.pid, e.page, pte):
+                    e += 1
+                    continue
+            status[0] = miss(s, e, pte, word, behind + (e - events), NULL, NULL)
+            if status[0]:
+                return e - events
+            e += 1
+            if s.special - behind < <uint64_t>(due - events):  # it wrote to a device
+                due = events + (s.special - behind)
+    s.time = behind + n
+    return n
+
 cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
     """The same for tables beyond the cache: where the ptes of the next events are is known FAR events before."""
     cdef pte_t *ahead[FAR]
     cdef uint64_t time = s.time, special = s.special
     cdef bint plain = s.contents == NULL and outcomes == NULL
-    cdef uint64_t hits[2]
     cdef int64_t i = start, k
     cdef event_t *e
     cdef pte_t *pte
     cdef pte_t *soon
     cdef uint32_t word, op
-    hits[<int>READ] = HIT_READ
-    hits[<int>WRITE] = HIT_WRITE
     s.leaves_moved = True
     while i < n:
         if s.leaves_moved:  # after an exit a leaf may be somebody else's
@@ -2191,7 +2315,7 @@ cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, u
             soon = ahead[(i + NEXT) & (FAR - 1)]
             COWFAST_PREFETCH(pte_at(s, soon.next, e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0))
         word = pte.word
-        if op <= WRITE and hits[op] >> (word & 63) & 1:
+        if op <= WRITE and HITS[op] >> (word & 63) & 1:
             pte.word = word | PTE_YOUNG | op << 3
             if time >= special:
                 s.time = time
@@ -2269,6 +2393,7 @@ _FIELDS = [  # of Sim, but for the pointers
     ("wb_head", "u4", <char *>&_sim.wb_head - <char *>&_sim),
     ("wb_len", "u4", <char *>&_sim.wb_len - <char *>&_sim),
     ("wb_cap", "u4", <char *>&_sim.wb_cap - <char *>&_sim),
+    ("roomy", "u4", <char *>&_sim.roomy - <char *>&_sim),
     ("live_pins", "u8", <char *>&_sim.live_pins - <char *>&_sim),
     ("has_swap", "i4", <char *>&_sim.has_swap - <char *>&_sim),
     ("sync", "i4", <char *>&_sim.sync - <char *>&_sim),
@@ -2337,6 +2462,7 @@ cdef class Engine:
             raise MachineError(f"{machine.processes} processes x {machine.space} pages: the page directories would not fit; renumber the pages densely or use fewer processes")
         s.batch_size = sw.batch if machine.lru_batch < 0 else machine.lru_batch
         s.memory = machine.memory
+        s.roomy = (s.memory or 0xffffffff) if s.batch_size else 0
         s.has_swap = machine.swap != "none"
         s.total_slots = machine.swap_slots if s.has_swap else 0
         s.sync, s.stable, s.latency = machine.swap == "sync", machine.stable_writes, machine.swap_latency
@@ -2421,7 +2547,7 @@ cdef class Engine:
         a["wb_page"], a["wb_due"] = np.zeros(self.s.wb_cap, np.uint32), np.zeros(self.s.wb_cap, np.uint64)
         for i, (page, due) in enumerate(queue):
             a["wb_page"][i], a["wb_due"][i] = page, due
-        ring = np.zeros((2, cap + cap // 2 + 64), np.uint32)
+        ring = np.zeros((2, cap + max(cap // 2, min(cap * 3, 1 << 16)) + 64), np.uint32)
         for which in (INACTIVE, ACTIVE):
             listed = self.walk(which)[::-1]
             ring[which, : len(listed)] = listed
@@ -2479,6 +2605,8 @@ cdef class Engine:
                 with nogil:
                     if s.far:
                         i = run_prefetched(s, e, i, end, o, v, &status)
+                    elif o == NULL and s.contents == NULL:
+                        i = run_counted(s, e, i, end, &status)
                     else:
                         i = run_plain(s, e, i, end, o, v, &status)
                 s.c[<int>C_EVENTS] += i - before

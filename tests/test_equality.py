@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cowfast import _engine
 from cowfast._engine import Engine
 from cowfast._layout import CONTENT
 from cowfast.errors import EventError
@@ -62,19 +65,27 @@ def test_engine_equals_reference_after_every_event(policy, machine, rows):
 
 
 @given(policy=st.sampled_from(POLICIES), machine=machines, rows=raw, cuts=st.lists(st.integers(0, 150), max_size=4))
-def test_any_chunking_is_the_same_run(policy, machine, rows, cuts):
+def test_any_way_through_is_the_same_run(policy, machine, rows, cuts):
+    """In chunks or whole; told of each event or not; with prefetch or without: each has a loop of its own."""
     events = make_events(build(rows, machine))
-    whole, parts = Engine(load_policy(policy), machine), Engine(load_policy(policy), machine)
+    outcomes: list[np.ndarray] = []
     results = []
-    for engine, edges in ((whole, []), (parts, sorted(cuts))):
-        outcomes = np.zeros(len(events), np.uint32)
-        try:
-            for first, last in zip([0, *edges], [*edges, len(events)], strict=True):
-                engine.run(events[first:last], outcomes[first:last])
-        except EventError as error:  # the run ends at the same event
-            results.append(error.reason)
-        results.append((engine.state(), outcomes.tolist()))
-    assert results[: len(results) // 2] == results[len(results) // 2 :]
+    for edges, told, above in itertools.product(([], sorted(cuts)), (True, False), (-1, 1 << 62)):
+        engine = Engine(load_policy(policy), machine)
+        told_of = np.zeros(len(events), np.uint32)
+        reason = None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_engine, "_PREFETCH_ABOVE", above)
+            try:
+                for first, last in itertools.pairwise([0, *edges, len(events)]):
+                    engine.run(events[first:last], told_of[first:last] if told else None)
+            except EventError as error:  # the run ends at the same event
+                reason = error.reason
+        results.append((engine.state(), reason))
+        if told:
+            outcomes.append(told_of)
+    assert all(result == results[0] for result in results)
+    assert all(np.array_equal(each, outcomes[0]) for each in outcomes)
 
 
 def test_a_refused_event_changes_nothing():

@@ -106,6 +106,17 @@ def entry(table, field, value, where):
     return to
 
 
+def listed(page):
+    def to(snapshot):
+        ring = snapshot["ring"] = snapshot["ring"].copy()
+        sim = snapshot["sim"].view(SIM)[0]
+        which = int(np.argmax(sim["length"]))
+        places = (sim["tail"][which] + np.arange(sim["span"][which])) % sim["ring_cap"]
+        ring[which, places[np.flatnonzero(ring[which, places])[0]]] = page
+
+    return to
+
+
 LIES = {
     "page number": entry("ptes", "word", (2**26 - 1) << 6 | 2, lambda t: t["word"] & 3 == 2),
     "slot number": entry("ptes", "word", (2**26 - 1) << 6 | 3, lambda t: t["word"] & 3 == 3),
@@ -116,7 +127,7 @@ LIES = {
     "owner": entry("pages", "owner", 65_535, lambda t: t["maps"]),
     "place in a list": entry("pages", "lru", 2**32 - 1, lambda t: t["flags"] & 2),
     "cached page": entry("slots", "page", 2**32 - 1, lambda t: t["flags"] & 2),
-    "list": entry("ring", None, 2**32 - 1, lambda t: t[0] if t.ndim == 2 else t),
+    "list": listed(2**32 - 1),
     "referenced page": entry("refs", "page", 2**32 - 1, lambda t: t["kind"]),
     "CPU of a process": entry("procs", "cpu", 65_535, lambda t: t["flags"]),
     "readahead window": entry("procs", "ra_window", 65_535, lambda t: t["flags"]),
