@@ -2225,6 +2225,7 @@ cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32
     while i < n:
         e = events + i
         op = e.op | <uint32_t>e.flags << 8
+        word = 0  # of an event that is refused the last one's pte is not
         if op <= WRITE and e.pid < processes and e.page <= last:
             pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
             word = pte.word
@@ -2269,6 +2270,7 @@ cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int 
         due = events + (s.special - behind) if s.special - behind < <uint64_t>n else end
         while e < due:
             op = e.op | <uint32_t>e.flags << 8
+            word = 0  # of an event that is refused the last one's pte is not
             if op <= WRITE and e.pid < processes and e.page <= last:
                 pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
                 word = pte.word
