@@ -320,6 +320,7 @@ cdef uint32_t new_slot(Sim *s) noexcept nogil:
     if s.free_slot and not (s.freed_slot and s.next_slot <= s.total_slots):
         n = s.free_slot
         s.free_slot = s.slots[n].page
+        COWFAST_PREFETCH(s.slots + s.free_slot)
     else:
         n = s.next_slot
         s.next_slot += 1
@@ -471,15 +472,21 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
     return got
 
 cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
-    cdef uint32_t k = 0, p, i
+    cdef uint32_t k = 0, p, i, at = s.tail[which], span = s.span[which], cap = s.ring_cap
+    cdef uint32_t *ring = s.ring[which]
     cdef page_t *page
-    while k < n and s.span[which]:
-        p = s.ring[which][s.tail[which]]
-        s.tail[which] = s.tail[which] + 1 if s.tail[which] + 1 < s.ring_cap else 0
-        s.span[which] -= 1
+    while k < n and span:
+        p = ring[at]
+        at = at + 1 if at + 1 < cap else 0
+        span -= 1
         COWFAST_PREFETCH(s.pages + p)
         taken[k] = p
         k += p != 0
+    s.tail[which] = at
+    s.span[which] = span
+    if s.far and at + CLUSTER < cap:  # those of the next time (beyond the head: some others)
+        for i in range(CLUSTER):
+            COWFAST_PREFETCH(s.pages + ring[at + i])
     for i in range(k):
         page = s.pages + taken[i]
         if page.maps:
@@ -1756,6 +1763,7 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept n
             COWFAST_PREFETCH(pages + (<uint32_t>pte >> PTE_SHIFT))
             pte = mine[(i + NEXT) & (LEAF - 1)]
             COWFAST_PREFETCH(links + (<size_t>leaves[(pte >> NEXT_SHIFT & 0xffff) * ndir] * LEAF + ((i + NEXT) & (LEAF - 1))) * 4)
+            COWFAST_PREFETCH(links + (<size_t>leaves[(pte >> PREV_SHIFT) * ndir] * LEAF + ((i + NEXT) & (LEAF - 1))) * 4)
         pte = mine[i]
         if pte & PTE_KIND != PTE_PRESENT:
             if <uint32_t>pte:
@@ -2160,11 +2168,12 @@ cdef inline pte_t *pte_of(Sim *s, event_t *e) noexcept nogil:
     """The pte that an event is about; an empty one for an event that is refused or names none."""
     return pte_at(s, e.pid, e.page) if e.pid < s.processes and e.page < s.space else s.ptes
 
-cdef inline void ahead_page(Sim *s, pte_t *pte) noexcept nogil:
-    """The page of a write-protected pte, the slot of a swap pte; else the pte again.  Chosen without a branch."""
+cdef inline void ahead_page(Sim *s, pte_t *pte, uint32_t op) noexcept nogil:
+    """The page of a pte that is write-protected or about to be no access, the slot of a swap pte; else the pte again.
+    Chosen without a branch."""
     cdef uint32_t word = pte.word
     cdef void *at = <void *>pte
-    at = <void *>(s.pages + (word >> PTE_SHIFT)) if word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT else at
+    at = <void *>(s.pages + (word >> PTE_SHIFT)) if word & (PTE_KIND | <uint32_t>(op <= WRITE) * PTE_WRITE) == PTE_PRESENT else at
     at = <void *>(s.slots + (word >> PTE_SHIFT)) if word & PTE_KIND == PTE_SWAP else at
     COWFAST_PREFETCH(at)
 
@@ -2313,9 +2322,12 @@ cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, u
             soon = pte_of(s, e + FAR)
             ahead[i & (FAR - 1)] = soon
             COWFAST_PREFETCH(soon)
-            ahead_page(s, ahead[(i + NEAR) & (FAR - 1)])
+            ahead_page(s, ahead[(i + NEAR) & (FAR - 1)], e[<int>NEAR].op)
             soon = ahead[(i + NEXT) & (FAR - 1)]
+            # the page in the swap cache behind a swap pte; else the first, which is never used
+            COWFAST_PREFETCH(s.pages + s.slots[soon.word >> PTE_SHIFT if kind_of(soon.word) == PTE_SWAP else 0].page)
             COWFAST_PREFETCH(pte_at(s, soon.next, e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0))
+            COWFAST_PREFETCH(pte_at(s, soon.prev, e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0))
         word = pte.word
         if op <= WRITE and HITS[op] >> (word & 63) & 1:
             pte.word = word | PTE_YOUNG | op << 3
