@@ -63,6 +63,8 @@ def scenarios():
         "verify": ["verify", "{in}/perf.txt"],
         "litmus": ["litmus", "{in}/x.litmus", "-p", "linux-6.18"],
         "promote": ["litmus", "out.litmus", "--promote"],
+        "step": ["step", "{in}/x.litmus", "-p", "linux-5.10,linux-6.18"],
+        "explain": ["explain", "random-mix", "--event", "2999997", *work],
         "explore": ["explore", "-p", "linux-5.7", "--pins", "0", "--properties", "no-leak", "-o", "out.litmus"],
         "policies": ["policies", "show", "linux-6.18"],
         "workloads": ["workloads"],
