@@ -39,10 +39,10 @@ demo: $(VENV)/ready
 	@echo; echo 'Figures and a report are in out/. More to type after `. $(BIN)/activate`: cowfast --help'
 
 test: $(VENV)/ready-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 test-long: $(VENV)/ready-test
-	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m long $(PYTEST_ARGS)
 
 # cython-lint calls pycodestyle by its bare name.
 lint: export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -26,7 +26,10 @@ if profile not in PROFILES:
     raise SystemExit(f"COWFAST_PROFILE={profile!r}: write one of {', '.join(PROFILES)}")
 compile_args, link_args, checked = PROFILES[profile]
 
+processors = os.cpu_count() or 1
+
 setup(
+    options={"build_ext": {"parallel": processors}},
     ext_modules=cythonize(
         [
             Extension(
@@ -48,7 +51,7 @@ setup(
             "wraparound": False,
             "cdivision": True,
         },
-        compile_time_env=None,
+        nthreads=processors,
         build_dir="build/cython" if profile == "fast" else f"build/cython-{profile}",
     )
 )

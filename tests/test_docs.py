@@ -23,6 +23,8 @@ PAGES = [
     ),
 ]
 PAGES += sorted((ROOT / "docs" / "formats").glob("*.md"))
+#: Pages whose examples are experiments of several seconds.
+LONG = {"thread", "sweeps", "recording", "stories"}
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -44,7 +46,10 @@ def test_examples_are_found():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [path for path in PAGES if path.exists()], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, id=p.stem, marks=[pytest.mark.long] * (p.stem in LONG)) for p in PAGES if p.exists()],
+)
 def test_examples_run(page: Path, tmp_path: Path):
     # Where a page says `cowfast`, this installation is meant; traces of the repository are at hand as on the page.
     environment = os.environ | {

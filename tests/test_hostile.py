@@ -386,6 +386,7 @@ CLAIMS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_trace_that_claims_too_much(good, tmp_path, claim):
     path = str(tmp_path / "claims.cow")
@@ -401,6 +402,7 @@ def test_a_trace_that_claims_too_much(good, tmp_path, claim):
         assert ended.code in (0, 2), ended
 
 
+@pytest.mark.long
 def test_a_sparse_trace_with_an_honest_end(good, tmp_path):
     """10 GB of nothing between the header and an index that claims 4 GB."""
     path = tmp_path / "sparse.cow"
@@ -492,6 +494,7 @@ def test_the_largest_page_numbers(good, tmp_path):
     assert "2^32" in ended.err
 
 
+@pytest.mark.long
 def test_as_many_processes_as_there_can_be(tmp_path):
     from cowfast._layout import Op
 

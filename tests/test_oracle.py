@@ -7,6 +7,7 @@ import lzma
 
 import pytest
 
+from conftest import ROOT
 from cowfast.errors import TraceError
 from cowfast.oracle.bulk import COUNTED, verify_bulk
 from cowfast.oracle.replay import verify_records
@@ -20,16 +21,24 @@ TINY = (
 )
 
 
+RECORDS = sorted((ROOT.parent / "shared" / "oracle").glob("*.jsonl.xz"))
+
+
+def test_there_are_records(shared):
+    assert len(RECORDS) >= 14
+
+
+# All of them take minutes: one in five for who waits, the others with `make test-long`.
 @pytest.mark.parametrize("engine", ["fast", "reference"])
-def test_every_script_of_every_record(shared, engine):
-    files = sorted((shared / "oracle").glob("*.jsonl.xz"))
-    assert len(files) >= 14
-    for file in files:
-        agreement = verify_records(file, engine=engine)
-        assert agreement.scripts >= 112
-        assert [str(mismatch) for mismatch in agreement.mismatches] == []
-        assert agreement.scripts_right == agreement.scripts
-        assert agreement.events_right == agreement.events
+@pytest.mark.parametrize(
+    "record", [pytest.param(r, id=r.name, marks=[pytest.mark.long] * (n % 5 != 0)) for n, r in enumerate(RECORDS)]
+)
+def test_every_script_of_a_record(record, engine):
+    agreement = verify_records(record, engine=engine)
+    assert agreement.scripts >= 112
+    assert [str(mismatch) for mismatch in agreement.mismatches] == []
+    assert agreement.scripts_right == agreement.scripts
+    assert agreement.events_right == agreement.events
 
 
 def test_streams_under_memory_pressure(shared):

@@ -75,7 +75,7 @@ def test_no_machine_has_numbers_that_a_pte_cannot_hold(field):
         Machine(**{field: NUMBERS})
 
 
-@pytest.mark.parametrize(("kind", "back"), [(Op.GET, Op.PUT), (Op.PIN, Op.UNPIN)])
+@pytest.mark.parametrize(("kind", "back"), [(Op.GET, Op.PUT), pytest.param(Op.PIN, Op.UNPIN, marks=pytest.mark.long)])
 def test_the_65_536th_reference_to_a_page_is_refused(kind, back):
     simulator = Simulator("linux-6.1", {"space": 4, "processes": 2, "references": GETS + 1, "memory": 60})
     simulator.run(rows(1, Op.WRITE))
@@ -109,7 +109,7 @@ def test_all_kinds_of_references_to_one_page_at_once():
     assert simulator.pages["refs"].max() == GETS + processes
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_65535_processes_share_a_page_and_a_slot():
     machine = {"space": 1, "processes": PROCESSES, "swap_slots": 4, "references": 1}
     simulator = Simulator("linux-5.7", machine)  # later ones take so many references for a pin, and leave the page

@@ -21,7 +21,9 @@ def test_no_invariant_is_broken(name, policy):
     assert simulator.counters["events"] == 100_000
 
 
-@pytest.mark.parametrize("name", workload_names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (n % 4 != 0)) for n, name in enumerate(workload_names())]
+)
 def test_the_reference_counts_the_same(name):
     source = workload(name, events=6000, **SMALL)
     counters = [

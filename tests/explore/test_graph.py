@@ -214,7 +214,13 @@ CASES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "device", "system", "depth"), CASES, ids=[f"{c[0]}-{c[1]}-{c[3]}" for c in CASES])
+@pytest.mark.parametrize(
+    ("name", "device", "system", "depth"),
+    [
+        pytest.param(*c, id=f"{c[0]}-{c[1]}-{c[3]}", marks=[pytest.mark.long] * (n % 3 != 0))
+        for n, c in enumerate(CASES)
+    ],
+)
 def test_same_graph(name, device, system, depth):
     policy = load_policy(name)
     graph, closed = reference_graph(policy, device, system, depth)

@@ -19,7 +19,7 @@ def safety():
         sys.path.pop(0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_table_of_mutations_is_what_is_found(safety):
     rows = [
         line

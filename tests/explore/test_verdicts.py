@@ -144,7 +144,7 @@ def test_a_bound_is_said(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["willy-2022", "sole-owner", "linux-5.8"])
+@pytest.mark.parametrize("policy", [pytest.param("willy-2022", marks=pytest.mark.long), "sole-owner", "linux-5.8"])
 def test_a_search_ends_when_every_property_has_its_counter_example(policy):
     """Thirteen million states of willy-2022 are not needed to know that it is unsafe; what was found is as short."""
     result = explore(load_policy(policy), "async")
