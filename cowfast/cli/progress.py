@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-#: ``report(what, done, total)`` in events; ``total`` None where it is not known.
+#: ``report(what, done, total)`` in events (or the unit given); ``total`` None where it is not known.
 Report = Callable[[str, int, int | None], None]
 
 #: Seconds before the first plain line and between two.
@@ -19,15 +19,15 @@ _FIRST, _BETWEEN = 2.0, 5.0
 
 
 @contextmanager
-def progress(quiet: bool = False) -> Iterator[Report]:
-    """Yield the function that reports progress."""
+def progress(quiet: bool = False, unit: str = "events") -> Iterator[Report]:
+    """Yield the function that reports progress; *unit* says what is counted."""
     if quiet:
         yield lambda _what, _done, _total: None
     elif sys.stderr.isatty():
-        with _bar() as report:
+        with _bar(unit) as report:
             yield report
     else:
-        yield _Lines()
+        yield _Lines(unit)
 
 
 def say(message: str, quiet: bool = False) -> None:
@@ -37,7 +37,8 @@ def say(message: str, quiet: bool = False) -> None:
 
 
 class _Lines:
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
         self._start = time.monotonic()
         self._next = self._start + _FIRST
 
@@ -50,18 +51,18 @@ class _Lines:
         share = left = ""
         if total and rate:
             share, left = f" of {total:,} ({done / total:.0%})", f", {duration((total - done) / rate)} left"
-        say(f"{what}: {done:,}{share} events, {rate / 1e6:,.1f} M/s{left}")
+        say(f"{what}: {done:,}{share} {self._unit}, {rate / 1e6:,.1f} M/s{left}")
 
 
 @contextmanager
-def _bar() -> Iterator[Report]:
+def _bar(unit: str) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
-            return Text(f"{task.speed / 1e6:,.1f} M events/s" if task.speed else "")
+            return Text(f"{task.speed / 1e6:,.1f} M {unit}/s" if task.speed else "")
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(*columns, Rate(), TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:

@@ -47,6 +47,9 @@ FAULTS = (
     ("zero-pins-coherent", "long-term read-only pin of the zero page"),
 )
 
+# Bits of the same property as each bit.
+cdef uint32_t[NR_FAULTS] SAME = [7, 7, 7, 24, 24, 32, 64]
+
 # What of a page's flags and of a pte is state; the rest only moves pages between LRU lists or counts (docs/explore.md).
 cdef enum:
     FLAGS = PG_DIRTY | PG_EXCL | PG_LRU | PG_BATCH | PG_LOCKED | PG_KSM | PG_READAHEAD
@@ -783,12 +786,27 @@ cdef class Space:
 
     @property
     def size(self):
-        """Bytes that the states take."""
-        return self.arena_size + self.room * (8 + 4 + 2 + 1 + 1 + 8)
+        """Bytes that the states take; what is set aside for more, and not written yet, is not counted."""
+        return self.arena_used + self.count * (8 + 4 + 2 + 1 + 1) + self.room * 8
 
     def first_faults(self):
         """Return fault number (place in ``FAULTS``) -> the first state in which it shows."""
         return {i: int(self.first[i]) for i in range(NR_FAULTS) if self.first[i] >= 0}
+
+    def first_faults_by_themselves(self):
+        """Return fault number -> the first state in which it is the only way that the property fails, and before which nothing was wrong.
+
+        Who sees a foreign store can also pin it: that is no other hole.
+        """
+        cdef uint32_t n
+        cdef int i
+        found = {}
+        for n in range(self.count):
+            if self.wrong[n] and not self.wrong[self.parent[n]]:
+                for i in range(NR_FAULTS):
+                    if self.wrong[n] & SAME[i] == <uint32_t>1 << i and i not in found:
+                        found[i] = int(n)
+        return found
 
     def faulty(self):
         """Return fault number -> how many states it shows in."""

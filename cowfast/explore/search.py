@@ -27,6 +27,7 @@ PROPERTIES = {
 
 DEFAULT = tuple(PROPERTIES)[:3]
 SLICE = 2_000  # states between two looks at the bounds
+MORE = 20_000  # states that are looked at for other ways when every property has its counter-example
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,15 @@ class Exploration:
     stopped: str
     """the bound that was hit; empty: none"""
     findings: tuple[Finding, ...] = field(default=())
-    """one for each property and way to show it, shortest first"""
+    """of each property the shortest, and for other ways in which it shows the shortest that follows from nothing else"""
 
     def shortest(self, name: str) -> Finding | None:
         """Return the shortest counter-example of a property, None if there is none (so far)."""
-        return min((each for each in self.findings if each.property == name), key=lambda f: len(f.events), default=None)
+        return next(iter(self.ways(name)), None)
+
+    def ways(self, name: str) -> list[Finding]:
+        """Return the shortest counter-example of a property for each way in which it shows, shortest first."""
+        return sorted((each for each in self.findings if each.property == name), key=lambda f: len(f.events))
 
     def verdict(self, name: str) -> str:
         """Return ``holds``, ``violated``, or ``open`` if the search stopped early and nothing was found."""
@@ -111,7 +116,7 @@ def explore(
     device : "async" (a disk) or "sync" (zram); without readahead, writes complete within the event that submits them
     system : sizes; 2 processes, 1 page, 1 get, 1 pin if left out
     properties : names in :data:`PROPERTIES`
-    every_state : go on when every property has its (shortest) counter-example
+    every_state : go on when every property has its (shortest) counter-example; else some more states are looked at for other ways in which it fails
     max_states, max_bytes : where to give up; the result says so
     progress : called with (states reached, states expanded) now and then
 
@@ -138,11 +143,13 @@ def explore(
         locks=system.locks,
         keep_unseen=0 <= system.lru_batch <= 4,
     )
-    begun, stopped, expanded, complete = time.perf_counter(), "", 0, False
+    begun, stopped, expanded, more, complete = time.perf_counter(), "", 0, 0, False
     while not (complete := space.search(SLICE)):
         expanded += SLICE
         if not every_state and {FAULTS[fault][0] for fault in space.first_faults()} >= set(wanted):
-            break
+            more += SLICE
+            if more > MORE:
+                break
         if len(space) >= max_states:
             stopped = (
                 f"{len(space):,} states reached, --max-states is {max_states:,}: raise it, or explore a smaller system"
@@ -155,19 +162,28 @@ def explore(
             progress(len(space), expanded)
     seconds = time.perf_counter() - begun
     faulty = space.faulty()
-    findings = []
-    for fault, state in sorted(space.first_faults().items(), key=lambda item: item[1]):
+    findings: list[Finding] = []
+    for fault, state in _ways(space, wanted):
         name, by = FAULTS[fault]
-        if name not in wanted:
-            continue
         events = space.path(state)
-        reads = closing_events(events, policy, machine, name)
+        reads = closing_events(events, policy, machine, name, by)
         if not len(reads):
             raise RuntimeError(f"{policy.name}: the reference model does not confirm {name} ({by}) after {events}")
         findings.append(Finding(name, by, np.concatenate([events, reads]), len(reads), faulty[fault]))
     return Exploration(
         policy, device, system, len(space), space.transitions, seconds, complete, stopped, tuple(findings)
     )
+
+
+def _ways(space: Space, wanted: Iterable[str]) -> list[tuple[int, int]]:
+    """(fault number, state): of each property the first that shows, and the others that arise by themselves."""
+    shortest: dict[str, int] = {}
+    first = space.first_faults()
+    for fault in sorted(first, key=first.__getitem__):
+        shortest.setdefault(FAULTS[fault][0], fault)
+    alone = space.first_faults_by_themselves()
+    ways = alone | {fault: first[fault] for fault in shortest.values()}
+    return sorted(((f, n) for f, n in ways.items() if FAULTS[f][0] in wanted), key=lambda way: way[1])
 
 
 __all__ = ["DEFAULT", "PROPERTIES", "Exploration", "Finding", "explore"]

@@ -23,21 +23,28 @@ def tell(events: np.ndarray, policy: Policy, machine: Machine) -> list[str]:
     A store is called by the number of its line; 0 is zeros.
     """
     watcher = Watcher(policy, machine)
-    lines = []
-    for i, event in enumerate(events, 1):
+    rows = []
+    for event in events:
         said = watcher.do(event)
         sees = "; ".join(f"{who} sees {text}" for who, text, _ in watcher.views())
-        lines.append(f"{i:>3}  {format_event(event):<26} {said:<24} {sees}".rstrip())
-    return lines
+        rows.append((format_event(event), said, sees))
+    wide, far = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
+    return [
+        f"{i:>3}  {event:<{wide}}   {said:<{far}}   {sees}".rstrip() for i, (event, said, sees) in enumerate(rows, 1)
+    ]
 
 
-def closing_events(events: np.ndarray, policy: Policy, machine: Machine, name: str) -> np.ndarray:
-    """Return the reads that show what is wrong after *events*; empty if the reference model finds nothing wrong."""
+def closing_events(events: np.ndarray, policy: Policy, machine: Machine, name: str, by: str = "") -> np.ndarray:
+    """Return the reads that show what is wrong after *events*, as *by* says (``pte``, ``get``, ...) if it is given.
+
+    Empty if the reference model finds nothing wrong.
+    """
+    viewer = "" if not by else "process" if by == "pte" else "get" if by == "get" else "pin"
     watcher = Watcher(policy, machine)
     for event in events:
         watcher.do(event)
-    for _, text, shown in watcher.views():
-        if WRONG[name] in text:
+    for who, text, shown in watcher.views():
+        if WRONG[name] in text and who.startswith(viewer):
             return shown
     return events[:0]
 

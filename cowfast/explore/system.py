@@ -14,6 +14,15 @@ from cowfast.machine import Machine
 DEVICES = {"async": "disk", "sync": "zram-no-readahead"}
 """Kind of swap device -> the machine of litmus files that has it."""
 
+EVENTS = {
+    op.name.lower(): op
+    for op in (
+        Op.READ, Op.WRITE, Op.DISCARD, Op.PAGEOUT, Op.PREFETCH, Op.PROTECT, Op.FORK, Op.EXIT, Op.EXEC, Op.RECLAIM, Op.DRAIN,
+        Op.GET, Op.PUT, Op.PIN, Op.PINWRITE, Op.UNPIN, Op.LOCK, Op.UNLOCK, Op.MERGE,
+    )
+}  # fmt: skip
+"""Everything that can happen in an explored system, by the names that event texts have."""
+
 
 class System(msgspec.Struct, frozen=True, kw_only=True):
     """How large the explored system is.
@@ -34,6 +43,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     """page locks that somebody else holds for a while"""
     lru_batch: int = -1
     """entries of an LRU batch; -1 is the policy's.  Up to 4, a full batch and what nobody sees in it count too"""
+    without: tuple[str, ...] = ()
+    """events that never happen here: names in :data:`EVENTS`"""
 
     def __post_init__(self) -> None:
         for name, low, high in (("processes", 1, 3), ("pages", 1, 2), ("gets", 0, 2), ("pins", 0, 2), ("locks", 0, 1)):
@@ -41,6 +52,9 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
                 raise SpecError(f"{name} {getattr(self, name)}: write {low} to {high}")
         if self.gets + self.pins + self.locks > 4:
             raise SpecError("at most four references (gets, pins and locks together)")
+        for name in self.without:
+            if name not in EVENTS:
+                raise SpecError(f"unknown event {name!r}; the events explored are {', '.join(EVENTS)}")
 
     @property
     def references(self) -> int:
@@ -60,7 +74,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
         """Return everything that may happen, dtype ``EVENT``.
 
         Left out: ``pinread`` changes nothing; a get or pin that is not listed under *gets* and *pins* (a FOLL_GET with
-        FOLL_WRITE is not protected over fork by any kernel, open(2) says so); other CPUs, full swap.
+        FOLL_WRITE is not protected over fork by any kernel, open(2) says so); other CPUs, full swap; what *without* names.
         """
         found: list[tuple[int, int, int, int, int]] = []
         processes, pages = range(self.processes), range(self.pages)
@@ -82,4 +96,5 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
                 found += [(Op.LOCK, pid, page, ref, 0) for pid, page in where]
                 found.append((Op.UNLOCK, 0, 0, ref, 0))
         found += [(Op.MERGE, a, page, b, 0) for a in processes for b in processes if a != b for page in pages]
-        return make_events(found).astype(EVENT)
+        gone = {EVENTS[name] for name in self.without}
+        return make_events([event for event in found if event[0] not in gone]).astype(EVENT)
