@@ -4,6 +4,8 @@
 What happens in an event is the engine's ``do_event`` and nothing else.  This module adds a *ghost*: what each process ought
 to see, and which values are none of its business.  docs/explore.md says which states are taken for the same and why.
 """
+import hashlib
+
 import numpy as np
 
 from cowfast import _layout as layout
@@ -167,6 +169,7 @@ cdef class Space:
     # the search
     cdef uint32_t next_state
     cdef readonly uint64_t transitions
+    cdef uint64_t edges
     cdef int64_t first[NR_FAULTS]
     cdef int status
     cdef uint32_t bad_event
@@ -209,7 +212,7 @@ cdef class Space:
         memset(&self.ghost, 0, sizeof(Ghost))
         s.flush_events = 0
         s.special = <uint64_t>-1
-        self.next_state, self.transitions, self.count = 0, 0, 0
+        self.next_state, self.transitions, self.count, self.edges = 0, 0, 0, 0
         self.add(0, 0)
 
     def __dealloc__(self):
@@ -759,7 +762,7 @@ cdef class Space:
         RuntimeError
             the engine refused an event in its middle: a defect
         """
-        cdef uint32_t k = 0, i
+        cdef uint32_t k = 0, i, there
         cdef int done
         while k < states and self.next_state < self.count:
             if self.count + self.nevents >= self.room or self.arena_used + <uint64_t>self.nevents * LONGEST >= self.arena_size:
@@ -770,7 +773,9 @@ cdef class Space:
                     done = self.step(self.e + i)
                     if done > 0:
                         self.transitions += 1
-                        self.add(self.next_state, i)
+                        there = self.add(self.next_state, i)
+                        self.edges = (self.edges ^ (<uint64_t>there << 16 | i)) * 1099511628211ULL
+                        self.edges ^= self.edges >> 32
                     elif done < 0:
                         self.status = done
                         self.bad_event = i
@@ -788,6 +793,12 @@ cdef class Space:
     def size(self):
         """Bytes that the states take; what is set aside for more, and not written yet, is not counted."""
         return self.arena_used + self.count * (8 + 4 + 2 + 1 + 1) + self.room * 8
+
+    def graph(self):
+        """Return a digest of all states and of which event leads from which to which; equal for equal graphs."""
+        whole = hashlib.blake2b((<const char *>self.arena)[: self.arena_used], digest_size=16)
+        whole.update(f"{self.count} {self.transitions} {self.edges} {self.next_state}".encode())
+        return whole.hexdigest()
 
     def first_faults(self):
         """Return fault number (place in ``FAULTS``) -> the first state in which it shows."""

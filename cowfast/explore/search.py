@@ -59,6 +59,8 @@ class Exploration:
     """all states were reached; else every property had its counter-example before, or a bound was hit"""
     stopped: str
     """the bound that was hit; empty: none"""
+    graph: str = ""
+    """digest of all states and steps that were looked at: equal for policies that behave the same"""
     findings: tuple[Finding, ...] = field(default=())
     """of each property the shortest, and for other ways in which it shows the shortest that follows from nothing else"""
 
@@ -171,7 +173,7 @@ def explore(
             raise RuntimeError(f"{policy.name}: the reference model does not confirm {name} ({by}) after {events}")
         findings.append(Finding(name, by, np.concatenate([events, reads]), len(reads), faulty[fault]))
     return Exploration(
-        policy, device, system, len(space), space.transitions, seconds, complete, stopped, tuple(findings)
+        policy, device, system, len(space), space.transitions, seconds, complete, stopped, space.graph(), tuple(findings)
     )
 
 
