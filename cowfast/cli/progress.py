@@ -51,7 +51,8 @@ class _Lines:
         share = left = ""
         if total and rate:
             share, left = f" of {total:,} ({done / total:.0%})", f", {duration((total - done) / rate)} left"
-        say(f"{what}: {done:,}{share} {self._unit}, {rate / 1e6:,.1f} M/s{left}")
+        speed = f"{rate / 1e6:,.1f} M/s" if rate >= 1e6 else f"{rate:,.0f}/s"
+        say(f"{what}: {done:,}{share} {self._unit}, {speed}{left}")
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def _bar(unit: str) -> Iterator[Report]:
 
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
-            return Text(f"{task.speed / 1e6:,.1f} M {unit}/s" if task.speed else "")
+            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "")
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(*columns, Rate(), TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:

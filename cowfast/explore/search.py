@@ -173,7 +173,16 @@ def explore(
             raise RuntimeError(f"{policy.name}: the reference model does not confirm {name} ({by}) after {events}")
         findings.append(Finding(name, by, np.concatenate([events, reads]), len(reads), faulty[fault]))
     return Exploration(
-        policy, device, system, len(space), space.transitions, seconds, complete, stopped, space.graph(), tuple(findings)
+        policy,
+        device,
+        system,
+        len(space),
+        space.transitions,
+        seconds,
+        complete,
+        stopped,
+        space.graph(),
+        tuple(findings),
     )
 
 
