@@ -53,5 +53,5 @@ setup(
         },
         nthreads=processors,
         build_dir="build/cython" if profile == "fast" else f"build/cython-{profile}",
-    )
+    ),
 )

@@ -38,21 +38,26 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = "cowfast/_engine.pyx"
-FIRST, LAST = "# ------------------------------------------------------------------ ptes and rings", "# ------------------------------------------------------------------ Python's side"
+FIRST, LAST = (
+    "# ------------------------------------------------------------------ ptes and rings",
+    "# ------------------------------------------------------------------ Python's side",
+)
 PATIENCE = 120  # seconds for all tests of one mutant
 TESTS = [
     ["tests/test_equality.py"],
     ["tests/test_litmus.py", "-k", "fast"],
     ["tests/test_widths.py", "-k", "not 65_536th"],
     ["tests/simulate", "tests/test_workloads_policies.py", "-k", "not snapshot"],
-    ["tests/test_oracle.py", "-k", "fast"],
+    ["tests/test_oracle.py", "-k", "fast or streams"],
 ]
 NAME = re.compile(r"cdef (?:inline )?[\w *]+?\b(\w+)\(Sim|cdef (?:inline )?bint (holds|ranged)\(")
 COUNT = re.compile(r"^(\s+)((?:s\.c\[.*?\]|[\w.]+(?:\[[^\]]*\])?(?:\.\w+)?)) ([+-])= (.+?)(\s+#.*)?$")
 FLAG = re.compile(r"^(\s+)([\w.]+(?:\[[^\]]*\])?\.(?:flags|word|outcome)) ([|&])= (.+?)(\s+#.*)?$")
 CONDITION = re.compile(r"^(\s+)(if|elif) (.+):(\s+#.*)?$")
 COMPARED = re.compile(r"^(\s+)return (value [=!<>]+ limit)$")
-LOCAL = re.compile(r"^(i|w|v|k|n|at|left|to|pid|e|size|index|priority|span)$")  # loops: without the step they would not end
+LOCAL = re.compile(
+    r"^(i|w|v|k|n|at|left|to|pid|e|size|index|priority|span)$"
+)  # loops: without the step they would not end
 SILENT = re.compile(r"COWFAST_PREFETCH|s\.far\b|\bfar\b|ring_cap|WANT_|leaves_moved")
 
 #: (function, text) -> why the tests cannot notice it
@@ -224,9 +229,7 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
 
 def summary(mutants: list[Mutant], done: list[Mutant], seconds: float) -> dict[str, Any]:
     """Return what is kept: figures, and the survivors with what explains them."""
-    survivors = [
-        asdict(m) | {"why": EXPLAINED.get((m.function, m.text), "")} for m in done if not m.killed_by
-    ]
+    survivors = [asdict(m) | {"why": EXPLAINED.get((m.function, m.text), "")} for m in done if not m.killed_by]
     kinds = {
         kind: {
             "places": sum(m.kind == kind for m in mutants),

@@ -2796,6 +2796,17 @@ cdef class Engine:
             demand(maps[numbers[writable]] == 1, "a writable pte names a page that is mapped more than once")
         if s.exclusive:
             demand(excl[numbers[writable]], "a writable pte names a page that is not exclusive")
+        pids, places = np.nonzero(a["dirs"].reshape(s.processes, s.ndir))
+        leaves = kinds.reshape(-1, LEAF)[a["dirs"].reshape(s.processes, s.ndir)[pids, places]]
+        for field, kind in (("present", PTE_PRESENT), ("swapped", PTE_SWAP), ("zeros", PTE_ZERO)):
+            counted = np.bincount(pids, (leaves == kind).sum(axis=1), s.processes)
+            demand(a["procs"][field] == counted, f"{field} ptes of a process")
+        demand(a["procs"]["leaves"] == np.bincount(pids, minlength=s.processes), "leaf tables of a process")
+        if int((a["refs"]["kind"] == REF_PIN).sum()) != s.live_pins:
+            raise InvariantError(f"{s.live_pins} pins counted, {int((a['refs']['kind'] == REF_PIN).sum())} are held")
+        slots_used = int(((slots["flags"] & SLOT_USED) != 0).sum())
+        if slots_used != s.used_slots:
+            raise InvariantError(f"{s.used_slots} slots counted, {slots_used} are in use")
         c = self.counters
         for total, parts in (("write_faults", ("reuses", "copies")), ("needless_copies", [n for n in c if n.startswith("needless_by_cause.")]),
                              ("swap_cache_removals", [n for n in c if n.startswith("removals_by_cause.")])):
