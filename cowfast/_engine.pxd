@@ -85,3 +85,6 @@ cdef class Engine:
     cdef bint busy
 
     cdef void point(self)
+    cdef void alone(self) except *
+    cdef void grow_pages(self, cap, contents=*) except *
+    cdef void grow_leaves(self, n) except *

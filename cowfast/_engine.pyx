@@ -2544,7 +2544,12 @@ cdef class Engine:
             s.ptes = <pte_t *><size_t>a["ptes"].ctypes.data
             s.leaf_free = <uint32_t *><size_t>a["leaf_free"].ctypes.data
 
-    def grow_pages(self, cap, contents=None):
+    cdef void alone(self) except *:
+        """Nobody may move the tables, or look at them between two counts, while another thread runs events."""
+        if self.busy:
+            raise RuntimeError("this simulator runs in another thread; give each thread its own")
+
+    cdef void grow_pages(self, cap, contents=None) except *:
         """Room for *cap* page records; what is there stays."""
         a = self.arrays
         kinds = {"pages": layout.PAGE}
@@ -2570,7 +2575,7 @@ cdef class Engine:
         a["ring"], self.s.ring_cap = ring, ring.shape[1]
         self.point()
 
-    def grow_leaves(self, n):
+    cdef void grow_leaves(self, n) except *:
         """*n* more leaf tables."""
         a = self.arrays
         old = len(a["ptes"]) // LEAF
@@ -2597,8 +2602,7 @@ cdef class Engine:
         cdef uint32_t *o = NULL
         cdef content_t *v = NULL
         cdef Sim *s = &self.s
-        if self.busy:
-            raise RuntimeError("this simulator runs in another thread; give each thread its own")
+        self.alone()
         events = np.ascontiguousarray(events, layout.EVENT)
         n = len(events)
         if outcomes is not None:
@@ -2644,12 +2648,14 @@ cdef class Engine:
 
     def snapshot(self):
         """Everything that the next event depends on: name -> array, the scalars of the struct as bytes under ``sim``."""
+        self.alone()
         scalars = np.frombuffer((<char *>&self.s)[: sizeof(Sim)], np.uint8)
         return {name: array.copy() for name, array in self.arrays.items()} | {"sim": scalars}
 
     def restore(self, snapshot):
         """Goes on from a snapshot of the same policy, machine and build; its arrays become the engine's."""
         cdef const uint8_t[::1] scalars = snapshot["sim"]
+        self.alone()
         shapes = {name: array.dtype for name, array in snapshot.items() if name != "sim"}
         if len(scalars) != sizeof(Sim) or shapes != {name: array.dtype for name, array in self.arrays.items()}:
             raise ValueError("the snapshot is of another build or another machine")
@@ -2731,6 +2737,7 @@ cdef class Engine:
 
     def state(self):
         """The whole state as plain data (docs/model.md section 10)."""
+        self.alone()
         a = self.arrays
         pages = a["pages"]
         live = [int(p) for p in np.flatnonzero(pages["refs"][: self.s.next_page])]
@@ -2762,6 +2769,7 @@ cdef class Engine:
 
     def verify(self):
         """Recomputes every count from the page tables; InvariantError names the first that is wrong."""
+        self.alone()
         a, s = self.arrays, self.s
         pages = a["pages"][: s.next_page]
         words = a["ptes"]["word"]

@@ -140,6 +140,23 @@ def test_unmovable_pages_do_not_run_past_the_page_table():
     assert numbers.max() == 2 * n < len(simulator.pages)
 
 
+@pytest.mark.parametrize("first", ["write", "pin"])
+def test_when_numbers_have_run_out_a_page_of_the_other_kind_is_taken(first):
+    """Nobody had tried: mutants that took number 0 then survived."""
+    n = 8
+    machine = {"space": n, "processes": 1, "references": n, "memory": n, "swap": "none"}
+    pins = [f"pin 0 {page} ref={page} write longterm" for page in range(n)]
+    freed = [*(f"unpin ref={page}" for page in range(n)), "discard 0 0 n=8", "drain"]
+    writes = [f"write 0 {page}" for page in range(n)]
+    texts = [*pins, *freed, *writes] if first == "pin" else [*writes, "discard 0 0 n=8", "drain", *pins]
+    both = [Simulator("linux-6.1", machine, engine=engine, contents=True) for engine in ("fast", "reference")]
+    for simulator in both:
+        simulator.run(texts)
+        simulator.verify()
+    assert both[0].state() == both[1].state()
+    assert both[0].counters["pages_peak"] == n
+
+
 @pytest.mark.parametrize("space", [2**32, 2**32 - 1])
 def test_the_last_address_there_is(space):
     """A swap-in there stores the address after it in the readahead word: 32 bits must hold it."""
