@@ -25,33 +25,34 @@ profile = os.environ.get("COWFAST_PROFILE", "fast")
 if profile not in PROFILES:
     raise SystemExit(f"COWFAST_PROFILE={profile!r}: write one of {', '.join(PROFILES)}")
 compile_args, link_args, checked = PROFILES[profile]
+# Processors that we may use, which are fewer than there are in a container or under taskset.
+jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-processors = os.cpu_count() or 1
-
-setup(
-    options={"build_ext": {"parallel": processors}},
-    ext_modules=cythonize(
-        [
-            Extension(
-                ".".join(path.with_suffix("").parts),
-                [str(path)],
-                define_macros=[("COWFAST_PROFILE", f'"{profile}"')],
-                extra_compile_args=compile_args,
-                extra_link_args=link_args,
-            )
-            for path in sorted(Path("cowfast").rglob("*.pyx"))
-        ],
-        compiler_directives={
-            "language_level": 3,
-            "binding": True,
-            "embedsignature": True,
-            "boundscheck": checked,
-            "initializedcheck": checked,
-            "overflowcheck": checked,
-            "wraparound": False,
-            "cdivision": True,
-        },
-        nthreads=processors,
-        build_dir="build/cython" if profile == "fast" else f"build/cython-{profile}",
-    ),
-)
+if __name__ == "__main__":  # cythonize starts processes; where they are not forked they read this file again
+    setup(
+        ext_modules=cythonize(
+            [
+                Extension(
+                    ".".join(path.with_suffix("").parts),
+                    [str(path)],
+                    define_macros=[("COWFAST_PROFILE", f'"{profile}"')],
+                    extra_compile_args=compile_args,
+                    extra_link_args=link_args,
+                )
+                for path in sorted(Path("cowfast").rglob("*.pyx"))
+            ],
+            compiler_directives={
+                "language_level": 3,
+                "binding": True,
+                "embedsignature": True,
+                "boundscheck": checked,
+                "initializedcheck": checked,
+                "overflowcheck": checked,
+                "wraparound": False,
+                "cdivision": True,
+            },
+            nthreads=jobs,
+            build_dir="build/cython" if profile == "fast" else f"build/cython-{profile}",
+        ),
+        options={"build_ext": {"parallel": jobs}},
+    )

@@ -38,8 +38,15 @@ DOCUMENTED = (CowfastError, OSError)
 _SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 #: A process that a fuzzer ends cannot clean up: its parent says where it works.
 _ROOM = Path(os.environ.get("COWFAST_FUZZ_ROOM") or tempfile.mkdtemp(prefix="cowfast-fuzz-", dir=_SHM))
-atexit.register(shutil.rmtree, _ROOM, ignore_errors=True)
+_OWNER = os.getpid()
 _HERE = Path(__file__).parent
+
+
+@atexit.register
+def _leave() -> None:
+    """Remove the room; a child that a library forked, and that ends as a process does, is in it as a guest."""
+    if os.getpid() == _OWNER:
+        shutil.rmtree(_ROOM, ignore_errors=True)
 
 
 def call(name, data):
@@ -284,8 +291,7 @@ def seeds(name):
         "lackey": [LACKEY],
         "csv": [CSV],
         "policy": [path.read_bytes() for path in built_in] + [b'based_on = "linux-6.18"\n[switches]\nbatch = 0\n'],
-        "workload": [path.read_bytes() for path in sorted((_HERE.parent / "docs").rglob("*.toml"))]
-        + [_WORKLOAD, _PARTS],
+        "workload": [_WORKLOAD, _PARTS],
         "sweep": [path.read_bytes() for path in sorted((_HERE.parent / "benchmarks" / "sweeps").rglob("*.toml"))]
         + [_SWEEP],
         "litmus": [path.read_bytes() for path in sorted((_HERE / "litmus").glob("*.litmus"))],
