@@ -15,7 +15,7 @@ from cowfast._layout cimport *
 
 cdef enum:
     LEAF = 512
-    MARK_SLOT = 1 << 15    # no SlotFlag: this is still the slot that was seen last, for taking a number writes all flags
+    MARK_SLOT = 32768      # no SlotFlag: this is still the slot that was seen last, for taking a number writes all flags
 
 cdef uint32_t MARK = <uint32_t>1 << 31  # the same in a page's flags, above every PageFlag
 
