@@ -2,7 +2,7 @@
 """Lists the compiled modules; everything else is in pyproject.toml.
 
 ``COWFAST_PROFILE`` chooses the engine's build profile: ``fast`` (default), ``checked``
-(bounds and overflow checks, assertions) or ``sanitize`` (checked plus AddressSanitizer and
+(bounds checks, assertions) or ``sanitize`` (checked plus AddressSanitizer and
 UndefinedBehaviorSanitizer; run Python with the runtime preloaded, see CONTRIBUTING.md).
 """
 
@@ -47,7 +47,6 @@ if __name__ == "__main__":  # cythonize starts processes; where they are not for
                 "embedsignature": True,
                 "boundscheck": checked,
                 "initializedcheck": checked,
-                "overflowcheck": checked,
                 "wraparound": False,
                 "cdivision": True,
             },

@@ -5,7 +5,6 @@ Python owns every array; the code below works on them in place, allocates nothin
 returns a status and stops at the event it belongs to.  A hit touches the event and one pte.  Comments name the section of
 the model that a function is; why the kernel does so is said there.
 """
-cimport cython
 import numpy as np
 
 from cowfast import _layout as layout
@@ -2259,7 +2258,6 @@ cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32
     s.time = time
     return n
 
-@cython.overflowcheck(False)  # the checked profile takes the difference of pointers for one of bytes
 cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int *status) noexcept nogil:
     """``run_plain`` where nobody asks for outcomes or contents: up to the next event with something due no event looks at the time."""
     cdef uint32_t *dirs = s.dirs

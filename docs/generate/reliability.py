@@ -34,6 +34,11 @@ A snapshot is looked at before native code sees it: shapes and types, the machin
 reference number, rings of ptes, LRU lists, batches, free lists, the writeback queue, all counts. Addresses in it are never used. tests/simulate/test_snapshot_fuzz.py
 changes bytes of 2,000 snapshots: each is refused, or runs on and every count is right.
 
+## Sanitizers
+
+`.ci/sanitize` builds all extensions with AddressSanitizer and UndefinedBehaviorSanitizer and runs the tests that put native code to work, the changed snapshots among them,
+and a soak. On its way it found that Cython's own overflow checks took counts that wrap on purpose for errors and raised them where no exception can be; they stay off.
+
 ## Threads
 
 Simulators share nothing: each thread with one of its own gets the counters of a run alone. One simulator used from a second thread while it runs is refused
