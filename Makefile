@@ -65,14 +65,15 @@ clean:
 	rm -rf build dist out docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find cowfast -name '*.so' -delete
 
-# A stamp for each set of packages; each is an editable install, so that sources are used as they are.
+# A stamp for each set of packages; the first is an editable install, so that sources are used as they are.
 $(VENV)/ready: $(NATIVE) | $(VENV)/bin/python
 	@echo 'Installing into $(VENV): fetches packages and compiles; a minute on an idle machine, then it is done.'
 	$(PIP) install --editable .
 	@touch $@
-$(VENV)/ready-%: $(NATIVE) | $(VENV)/bin/python
-	$(PIP) install --editable '.[$*]'
-	@touch $@ $(VENV)/ready
+# What is installed already is not compiled again for an extra.
+$(VENV)/ready-%: $(VENV)/ready
+	$(PIP) install 'cowfast[$*]'
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
