@@ -8,12 +8,13 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # What the extensions are made of: a change rebuilds them before anything runs.
 NATIVE := pyproject.toml setup.py $(shell find cowfast -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test test-long lint bench docs clean help
+.PHONY: demo test test-all test-long lint bench docs clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo   build, replay a real redis trace under every policy, print the table, write the figures (out/)'
-	@echo 'make test   build, install what the tests need, run all tests'
+	@echo 'make test   build, install what the tests need, run the tests of a second or less each'
+	@echo 'make test-all  those and the slower ones, as .ci/run does: five minutes'
 	@echo 'make test-long  the tests that take minutes: every ready-made sweep, hostile files and signals for every command'
 	@echo 'make lint   style, types, stubs, import rules'
 	@echo 'make bench  measured rates against their goals'
@@ -40,6 +41,9 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready-test
 	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+test-all: $(VENV)/ready-test
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not long' $(PYTEST_ARGS)
 
 test-long: $(VENV)/ready-test
 	$(BIN)/python -m pytest -n auto --dist worksteal -m long $(PYTEST_ARGS)

@@ -74,6 +74,7 @@ def test_watching_changes_nothing(policy, machine, rows):
 
 
 @given(policy=st.sampled_from(POLICIES), machine=machines, rows=raw, which=st.lists(st.integers(0, 500), max_size=4))
+@pytest.mark.slow
 def test_engine_and_reference_explain_the_same(policy, machine, rows, which):
     events, outcomes = done(load_policy(policy), machine, make_events(build(rows, machine)))
     decisions = np.flatnonzero(decided(outcomes)).tolist()

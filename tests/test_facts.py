@@ -191,6 +191,7 @@ def recorded_cells(records):
     ]
 
 
+@pytest.mark.slow
 def test_recorded_scripts_are_the_scenarios(recorded_cells):
     assert len(recorded_cells) >= 60
     for path, scenario, _, _, script in recorded_cells:
@@ -244,6 +245,7 @@ def test_kernels_end_recorded_selftests_as_the_table_does(records):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("device", "out"), [("sync", "pageout 0 0 n=512"), ("async", "reclaim")])
+@pytest.mark.slow
 def test_two_megabytes_take_512_faults_less(device, out, engine):
     """c18160dba5ff: 512 minor + 512 major faults before, 0 + 512 after (section 10); in 6.11, so 6.1 and 6.12 are the sides."""
     kernels = [name for name in policy_names() if name.startswith("linux-")]

@@ -32,6 +32,7 @@ def test_the_saved_corpus(corpora, name):
 
 @pytest.mark.parametrize("name", fuzz_targets.TARGETS)
 @given(data=st.data())
+@pytest.mark.slow
 def test_changes_of_it(corpora, name, data):
     words = st.sampled_from([word.encode() for word in fuzz_targets.WORDS[name]])
     content = data.draw(st.sampled_from(corpora[name]))
@@ -129,6 +130,7 @@ def test_accesses_beyond_what_the_summary_says(tmp_path):
         trace_info(load_trace(tmp_path / "x.cow"))
 
 
+@pytest.mark.slow
 def test_reading_never_executes_anything():
     """No code is compiled or run, nothing unpickled, no program started, while the whole corpus is read a second time."""
     code = """

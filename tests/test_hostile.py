@@ -326,6 +326,7 @@ def test_output_that_nobody_can_take(words):
 
 
 @pytest.mark.parametrize(("keep", "code"), [([], 2), (["--keep", "new.xz"], 2)])
+@pytest.mark.slow
 def test_record_leaves_nothing_if_it_fails(good, tmp_path, keep, code):
     environment = os.environ | {"PATH": f"{good}:{os.environ['PATH']}", "TMPDIR": str(tmp_path / "scratch")}
     (tmp_path / "scratch").mkdir()
@@ -457,6 +458,7 @@ def test_a_decompression_bomb(good, tmp_path, packer, filling):
     assert sorted(tmp_path.iterdir()) == sorted(paths.values())
 
 
+@pytest.mark.slow
 def test_the_largest_page_numbers(good, tmp_path):
     """Page 2^32-1, and ranges that end there, in every operation: done or refused, never for long."""
     from cowfast._layout import Op

@@ -158,6 +158,7 @@ def records(shared):
 
 
 @pytest.mark.parametrize("engine", PARTS)
+@pytest.mark.slow
 def test_the_model_shows_what_the_kernel_showed_where_memory_is_not_ideal(records, engine):
     for path, policy, swap, scripts in records:
         machine, rule = Machine(swap_slots=SLOTS, **swap), load_policy(policy)

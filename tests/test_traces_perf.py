@@ -481,6 +481,7 @@ def test_compressed_by_content_not_by_name(tmp_path, pack):
     assert import_perf(path, tmp_path / "x.cow").summary.events_by_op["write"] == 50
 
 
+@pytest.mark.slow
 def test_a_long_recording_needs_no_more_memory(tmp_path):
     r = started()
     for _ in range(500):

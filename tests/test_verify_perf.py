@@ -30,6 +30,7 @@ RECORDINGS = {  # faults, copies, reuses, zero pages; smallest agreement; ambigu
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.slow
 def test_the_recordings(shared, name):
     figures, agreement, ambiguous = RECORDINGS[name]
     found = verify_perf(shared / "traces" / f"{name}.txt.xz", "linux-6.18")

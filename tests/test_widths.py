@@ -76,6 +76,7 @@ def test_no_machine_has_numbers_that_a_pte_cannot_hold(field):
 
 
 @pytest.mark.parametrize(("kind", "back"), [(Op.GET, Op.PUT), pytest.param(Op.PIN, Op.UNPIN, marks=pytest.mark.long)])
+@pytest.mark.slow
 def test_the_65_536th_reference_to_a_page_is_refused(kind, back):
     simulator = Simulator("linux-6.1", {"space": 4, "processes": 2, "references": GETS + 1, "memory": 60})
     simulator.run(rows(1, Op.WRITE))

@@ -37,6 +37,7 @@ def test_within_a_tenth_of_the_recording(calibration, preset, seed):
 
 
 @pytest.mark.parametrize("preset", FITTED, ids=NAMES)
+@pytest.mark.slow
 def test_the_recording_measures_what_is_kept(calibration, preset, shared, tmp_path):
     trace = import_perf(shared / "traces" / f"{preset.trace}.txt.xz", tmp_path / "trace.cow")
     figures = calibration.measure(trace)[preset.rank].figures()

@@ -24,6 +24,7 @@ def test_no_invariant_is_broken(name, policy):
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.long] * (n % 4 != 0)) for n, name in enumerate(workload_names())]
 )
+@pytest.mark.slow
 def test_the_reference_counts_the_same(name):
     source = workload(name, events=6000, **SMALL)
     counters = [

@@ -24,6 +24,7 @@ def redis(data, tmp_path_factory):
 
 @pytest.mark.parametrize("preset", [None, "redis-7.0"])
 @pytest.mark.parametrize("memory", [None, "60%"])
+@pytest.mark.slow
 def test_no_two_policies_change_places(redis, memory, preset):
     recorded = copies(redis, memory)
     made = copies("bgsave", memory, **({"preset": preset} if preset else {"events": 500_000}))

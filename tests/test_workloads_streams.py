@@ -37,6 +37,7 @@ def test_golden(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [1, 511, 4096])
+@pytest.mark.slow
 def test_chunk_size_does_not_matter(name, size):
     source = workload(name, events=30_000)
     whole = np.concatenate(list(source.chunks(3)))
@@ -47,6 +48,7 @@ def test_chunk_size_does_not_matter(name, size):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_events_are_allowed(name):
     source = workload(name, events=100_000)
     events = np.concatenate(list(source.chunks(7)))

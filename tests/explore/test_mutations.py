@@ -50,6 +50,7 @@ def test_every_two_checks_swapped_are_what_the_triangle_says(safety, page, kind)
     assert {"equal", "safe", "refused"} <= fates
 
 
+@pytest.mark.slow
 def test_the_last_question_and_the_exclusive_flag_are_what_safety_rests_on(safety):
     left_out = {
         check: changed for kind, check, changed in safety.left_out(load_policy("linux-6.1")) if kind == "write_fault"

@@ -74,6 +74,7 @@ def test_pins_break_by_write_protection_or_reclaim(policy, device):
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("system", [GETS, PINS, System()], ids=["gets", "pins", "both"])
+@pytest.mark.slow
 def test_linux_6_1_is_safe(device, system):
     result = found("linux-6.1", device, system)
     assert [result.verdict(name) for name in ALL] == ["holds"] * 3

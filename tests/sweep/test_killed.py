@@ -36,6 +36,7 @@ def told(row):
     [(72, 3), pytest.param(POINTS, KILLS, marks=pytest.mark.long)],
     ids=["few", "as many as promised"],
 )
+@pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path, points, kills):
     spec, path = tmp_path / "spec.toml", tmp_path / "killed.jsonl"
     spec.write_text(SPEC.replace("[grid]", f"events = {EVENTS}\n[grid]").replace("SEEDS", str(points // 6)))

@@ -138,6 +138,7 @@ def test_stopping_keeps_what_is_finished(tmp_path, expected):
 @pytest.mark.parametrize(
     "name", ["thread", "threads:0", "threads:x", "threads:-1", "serial:2", "", "dask://127.0.0.1:1", "dask://nonsense"]
 )
+@pytest.mark.slow
 def test_an_executor_that_is_none(tmp_path, name):
     with pytest.raises(SpecError, match="executor|scheduler"):
         sweep(SPEC, tmp_path / "results.jsonl", executor=name)
@@ -164,6 +165,7 @@ def spec_file(tmp_path, events):
 
 
 @pytest.mark.parametrize("executor", ["threads:2", "processes:2", "serial"])
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_line_and_exits_130(tmp_path, executor):
     path = tmp_path / "results.jsonl"
     command = [*COMMAND, "sweep", str(spec_file(tmp_path, 3_000_000)), "-o", str(path), "--executor", executor]
