@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cowfast.cli.options import quiet_options, source_options, with_events
+from cowfast.cli.options import format_option, policy_option, quiet_options, source_options, with_events
 from cowfast.cli.output import print_json, print_table
 from cowfast.cli.progress import progress, say
 
@@ -32,10 +32,9 @@ MOST = 32  # references that are listed
 @click.argument("source")
 @click.option("--event", "index", type=click.IntRange(0), required=True, metavar="N",
               help="The event that is to be explained, counted from 0.")  # fmt: skip
-@click.option("-p", "--policy", default="linux-6.18", show_default=True, help="Built-in policy, or a policy TOML file.")
+@policy_option
 @source_options
-@click.option("--format", "format", type=click.Choice(["table", "json"]), default="table", show_default=True,
-              help="What to print.")  # fmt: skip
+@format_option(rows=False)
 @quiet_options
 def explain(
     source: str,

@@ -11,9 +11,9 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def format_option(*more: str) -> Callable[[F], F]:
-    """``--format table|json|csv`` and whatever ``more`` a command can print."""
-    choices = ["table", "json", "csv", *more]
+def format_option(*more: str, rows: bool = True) -> Callable[[F], F]:
+    """``--format table|json`` and ``csv`` where there are ``rows``, and whatever ``more`` a command can print."""
+    choices = ["table", "json", *["csv"] * rows, *more]
     return click.option("--format", "format", type=click.Choice(choices), default="table", show_default=True,
                         help="What to print.")  # fmt: skip
 
@@ -22,6 +22,12 @@ def quiet_options(command: F) -> F:
     """``--quiet`` and ``--verbose``."""
     command = click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")(command)
     return click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")(command)
+
+
+def policy_option(command: F) -> F:
+    """``--policy`` of a command that runs one."""
+    return click.option("-p", "--policy", default="linux-6.18", show_default=True,
+                        help="Built-in policy, or a policy TOML file.")(command)  # fmt: skip
 
 
 def source_options(command: F) -> F:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cowfast.cli.options import every, format_option, quiet_options, source_options, with_events
+from cowfast.cli.options import every, format_option, policy_option, quiet_options, source_options, with_events
 from cowfast.cli.output import print_json, print_table
 from cowfast.cli.progress import progress, say
 
@@ -26,7 +26,7 @@ Examples
 
 @click.command(epilog=EPILOG)
 @click.argument("source")
-@click.option("-p", "--policy", default="linux-6.18", show_default=True, help="Built-in policy, or a policy TOML file.")
+@policy_option
 @source_options
 @click.option("--sample", callback=every, metavar="every=N", help="Keep the counters every N events (json, csv).")
 @click.option("--check-every", type=click.IntRange(0), default=0, metavar="N",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cowfast.cli.options import format_option
 from cowfast.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ what somebody sees.
 @click.option("--on", "machine", default=None, metavar="MACHINE",
               help="disk, disk-readahead, zram or zram-no-readahead.  [default: the first that FILE has expectations for, "
               "else disk]")  # fmt: skip
-@click.option("--format", "format", type=click.Choice(["table", "json"]), default="table", show_default=True,
-              help="What to print.")  # fmt: skip
+@format_option(rows=False)
 def step(file: str, policy: str, machine: str | None, format: str) -> None:
     """Tell a scenario file event by event.
 
