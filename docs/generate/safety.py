@@ -195,13 +195,17 @@ anybody asks whether it is exclusive.
 LETTERS = {"unsafe": "**U**", "safe": "s", "equal": "=", "refused": "r"}
 
 
-def verdicts(policy: Policy) -> dict[tuple[str, str], Exploration]:
+@cache
+def searched(policy: str, device: str, system: System) -> Exploration:
+    """Return what is found in all states; several tables ask the same system of the same policy."""
+    found = explore(load_policy(policy), device, system, properties=PROPERTIES, every_state=True)
+    assert not found.stopped
+    return found
+
+
+def verdicts(policy: str) -> dict[tuple[str, str], Exploration]:
     """Return (system, device) -> what was found."""
-    return {
-        (name, device): explore(policy, device, system, properties=PROPERTIES, every_state=True)
-        for name, system in SYSTEMS.items()
-        for device in DEVICES
-    }
+    return {(name, device): searched(policy, device, system) for name, system in SYSTEMS.items() for device in DEVICES}
 
 
 # ---- counter-examples
@@ -244,7 +248,6 @@ def cell(found: dict[tuple[str, str], Exploration], policy: str, system: str, as
     """Return yes or no, both devices; a no leads to its story."""
     said = {}
     for device in DEVICES:
-        assert not found[system, device].stopped
         example = found[system, device].shortest(asked)
         link = f"counter-examples.md#{label(policy, system, device, asked)}"
         said[device] = f"[no: {len(example.events)}]({link})" if example else "yes"
@@ -254,21 +257,19 @@ def cell(found: dict[tuple[str, str], Exploration], policy: str, system: str, as
 # ---- beside the document
 
 
-def holds(policy: Policy, row: str) -> int:
+def holds(policy: str, row: str) -> int:
     """Return 0 if what a row asks holds in all states on both devices, else the length of the shortest counter-example."""
     _, system, asked, by = ROWS[row]
-    found = [explore(policy, device, system, properties=[asked], every_state=True) for device in DEVICES]
-    assert not any(each.stopped for each in found)
+    found = [searched(policy, device, system) for device in DEVICES]
     return min((len(way.events) for each in found for way in each.ways(asked) if by in ("", way.by)), default=0)
 
 
 def beside(policy: str) -> list[str]:
     """Return the cells of one policy, one for each row of the document's table."""
-    loaded = load_policy(policy)
     said = SAID[COLUMN[policy]].split() if policy in COLUMN else [""] * len(ROWS)
     cells = []
     for row, document in zip(ROWS, said, strict=True):
-        events = holds(loaded, row)
+        events = holds(policy, row)
         mine = f"no: {events}" if events else "yes"
         cells.append(mine if not document or mine.startswith(document) else f"**{mine}** (said: {document})")
     return cells
@@ -297,7 +298,7 @@ def synchronous() -> str:
     for name in ("linux-6.12", "linux-6.18", "linux-7.2", "linux-7.3"):
         cells = []
         for without in ((), ("prefetch",)):
-            found = explore(load_policy(name), "sync", System(without=without), every_state=True)
+            found = searched(name, "sync", System(without=without))
             assert found.complete
             broken = [asked for asked in PROPERTIES if found.shortest(asked) and asked != "zero-pins-coherent"]
             example = found.shortest(broken[0]) if broken else None
@@ -340,27 +341,17 @@ def swapped(policy: Policy, kind: str) -> Iterator[tuple[int, int, Policy | str]
         yield i, j, mutant(policy, kind, changed)
 
 
-@cache
-def graphs() -> dict[tuple[str, str], str]:
-    """Return the digests of the unchanged policy's states and steps."""
-    return {
-        (name, device): explore(load_policy(MUTATED), device, system, every_state=True).graph
-        for name, system in SYSTEMS.items()
-        for device in DEVICES
-    }
-
-
 def fate(changed: Policy | str) -> tuple[str, str]:
     """Return what becomes of a mutant (refused, unsafe, equal, safe), and why."""
     if isinstance(changed, str):
         return "refused", changed
     broken: dict[str, int] = {}
     equal = True
-    for name, system in SYSTEMS.items():
+    for system in SYSTEMS.values():
         for device in DEVICES:
             found = explore(changed, device, system)
             assert not found.stopped
-            equal = equal and found.graph == graphs()[name, device]
+            equal = equal and found.graph == searched(MUTATED, device, system).graph
             for asked in PROPERTIES:
                 example = found.shortest(asked)
                 if example:
@@ -414,7 +405,7 @@ def pages() -> tuple[str, str]:
     examples = '# Counter-examples\n\nThe shortest sequences behind every "no" of [Is it safe?](safety.md), as `cowfast step` tells them '
     examples += "([how to read them](stories.md)). A store is called by\nthe number of the line that made it.\n"
     for name in policy_names():
-        found = verdicts(load_policy(name))
+        found = verdicts(name)
         states = sum(each.states for each in found.values())
         text += f"| `{name}` | " + " | ".join(cell(found, name, *column) for column in COLUMNS) + f" | {states:,} |\n"
         examples += stories(name, found)
