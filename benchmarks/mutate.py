@@ -15,7 +15,7 @@ flag      ``x |= bits`` and ``x &= ~bits`` are left out
 decision  the condition of an ``if`` or ``elif`` is turned round, and what ``holds`` returns of a comparison
 
 Prefetches, and the statements that only make room in tables, have no effect that a test could see; their places are not
-counted.  Survivors are listed with their function and text; ``EXPLAINED`` says of each why no test can notice it.
+counted.  Survivors are listed with their function and text; ``EXPLAINED`` says of each why no test noticed it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,17 @@ LOCAL = re.compile(
 )  # loops: without the step they would not end
 SILENT = re.compile(r"COWFAST_PREFETCH|s\.far\b|\bfar\b|ring_cap|WANT_|leaves_moved")
 
-#: (function, text) -> why the tests cannot notice it
-EXPLAINED: dict[tuple[str, str], str] = {}  # so far every survivor found wants a test: see docs/reliability.md
+#: (function, text) -> why no test noticed it
+EXPLAINED: dict[tuple[str, str], str] = {
+    ("new_page", "elif unmovable:"): "a test was written since (the other kind of page number)",
+    (
+        "fresh",
+        "if s.pages[p].flags & PG_BATCH:",
+    ): "for want of a test: asked only by checks of batches with several CPUs",
+    ("holds", "if k.compare == CMP_LT:"): "for want of a test: no built-in policy compares so",
+    ("holds", "return value < limit"): "for want of a test: no built-in policy compares so",
+    ("holds", "if k.compare == CMP_GE:"): "for want of a test: no built-in policy compares so",
+}
 
 
 @dataclass
@@ -224,7 +233,7 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
     print(json.dumps({key: value for key, value in figures.items() if key != "survivors"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0 if figures["killed"] + figures["explained"] >= 0.95 * len(done) else 1
+    return 0 if figures["killed"] >= 0.95 * len(done) else 1
 
 
 def summary(mutants: list[Mutant], done: list[Mutant], seconds: float) -> dict[str, Any]:
@@ -247,7 +256,6 @@ def summary(mutants: list[Mutant], done: list[Mutant], seconds: float) -> dict[s
         "places": len(mutants),
         "tried": len(done),
         "killed": sum(bool(m.killed_by) for m in done),
-        "explained": sum(bool(each["why"]) for each in survivors),
         "kinds": kinds,
         "killed_by": by,
         "seconds": round(seconds),
