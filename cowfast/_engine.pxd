@@ -5,7 +5,7 @@
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from cowfast._layout cimport check_t, content_t, event_t, page_t, proc_t, pte_t, ref_t, slot_t
+from cowfast._layout cimport LEAF, check_t, content_t, event_t, page_t, proc_t, pte_t, ref_t, slot_t
 
 cdef enum:
     CLUSTER = 32           # SWAP_CLUSTER_MAX
@@ -73,6 +73,9 @@ cdef struct Sim:
     bint unmovable, half_full, freed_slot, round_freed, round_wrote, round_cleared
     content_t value
 
+
+cdef inline pte_t *pte_at(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
+    return s.ptes + <size_t>s.dirs[<size_t>pid * s.ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
 
 cdef int check(Sim *s, event_t *e) noexcept nogil
 cdef int do_event(Sim *s, event_t *e) noexcept nogil

@@ -49,13 +49,10 @@ cdef extern from *:
     const uint64_t PREV_MASK "COWFAST_PREV_MASK"
 
 cdef enum:
-    LEAF = 512
     DEF_PRIORITY = 12
     MAX_TRIES = 18
     NEXT_SHIFT = 32        # of pte_t.next and
     PREV_SHIFT = 48        # pte_t.prev in the pte as one word
-    PIN_BIAS = 1024        # GUP_PIN_COUNTING_BIAS
-    NOBODY = 65535
     FAR = 32               # software prefetch: ptes this many events ahead,
     NEAR = 16              # the page or slot behind them this many,
     NEXT = 8               # the ptes beside them in the page's ring this many
@@ -67,9 +64,6 @@ cdef enum:
     AGAIN = 1              # the charge of a fault changed its pte: start over
 
 # ------------------------------------------------------------------ ptes and rings
-
-cdef inline pte_t *pte_at(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
-    return s.ptes + <size_t>s.dirs[<size_t>pid * s.ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
 
 cdef inline pte_t *pte_make(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
     """The pte, its leaf made on demand; there is room, the event asked before it began."""
@@ -165,12 +159,9 @@ cdef void close_holes(Sim *s, int which) noexcept nogil:
     s.head[which] = to
     s.span[which] = s.length[which]
 
-cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
-    cdef page_t *page = s.pages + p
-    cdef int which = list_of(page)
+cdef inline void lru_place(Sim *s, uint32_t p, page_t *page, int which, bint at_tail) noexcept nogil:
+    """There is room; whoever steps statistics says that the list changed."""
     cdef uint32_t at
-    if s.span[which] == s.ring_cap:
-        close_holes(s, which)
     if at_tail:
         at = (s.tail[which] if s.tail[which] else s.ring_cap) - 1
         s.tail[which] = at
@@ -179,9 +170,16 @@ cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
         s.head[which] = at + 1 if at + 1 < s.ring_cap else 0
     s.ring[which][at] = p
     page.lru = at
-    page.flags |= PG_LRU
+    page.flags = (page.flags & ~<uint32_t>PG_BATCH) | PG_LRU
     s.span[which] += 1
     s.length[which] += 1
+
+cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef int which = list_of(page)
+    if s.span[which] == s.ring_cap:
+        close_holes(s, which)
+    lru_place(s, p, page, which, at_tail)
     changed(s, which, 1)
 
 cdef inline void lru_remove(Sim *s, uint32_t p) noexcept nogil:
@@ -259,9 +257,8 @@ cdef int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
 
 cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
     """lru_add_drain: all pages to the lists, then all references dropped."""
-    cdef uint32_t n = s.batch_len[cpu], i, p, at
+    cdef uint32_t n = s.batch_len[cpu], i, p
     cdef uint32_t *batch = s.batch + <size_t>cpu * s.batch_size
-    cdef page_t *page
     cdef int which
     s.batch_len[cpu] = 0
     s.c[<int>C_DRAINS] += 1
@@ -269,7 +266,6 @@ cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
     s.outcome |= DRAINED
     if s.stat_step:
         for i in range(n):
-            s.pages[batch[i]].flags &= ~<uint32_t>PG_BATCH
             lru_add(s, batch[i], False)
         for i in range(n):
             put_page(s, batch[i], 1)
@@ -279,18 +275,8 @@ cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
             close_holes(s, which)
     for i in range(n):  # without steps nobody can tell the order of an add and another page's put
         p = batch[i]
-        page = s.pages + p
-        which = list_of(page)
-        at = s.head[which]
-        s.head[which] = at + 1 if at + 1 < s.ring_cap else 0
-        s.span[which] += 1
-        s.length[which] += 1
-        s.ring[which][at] = p
-        page.lru = at
-        page.flags = (page.flags & ~<uint32_t>PG_BATCH) | PG_LRU
-        page.refs -= 1
-        if page.refs == 0:
-            free_page(s, p)
+        lru_place(s, p, s.pages + p, list_of(s.pages + p), False)
+        put_page(s, p, 1)
 
 cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
     if s.batch_size == 0:
@@ -1311,7 +1297,7 @@ cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexc
         if n + 1 >= s.batch_size:
             drain(s, cpu)
         return True
-    if verdict & VERDICT_REUSE and page.maps == 1 and not maybe_held(page) and (page.slot == 0 or s.slots[page.slot].swap_count == 0):
+    if verdict & VERDICT_REUSE and not visible(s, old, pid, 1, 0):
         page.flags = (page.flags | (PG_EXCL if s.exclusive else 0)) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
         pte.word = (word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
         if s.contents != NULL:
@@ -1603,98 +1589,72 @@ cdef int fork(Sim *s, uint32_t pid, uint32_t child) noexcept nogil:
                 return status
     return OK
 
+cdef inline uint16_t *links_of(uint16_t *ptes, uint32_t *leaves, size_t ndir, size_t pid, uint32_t i) noexcept nogil:
+    """The four halfwords of pid's pte i in this leaf: two of its word, then next, then prev."""
+    return ptes + (<size_t>leaves[pid * ndir] * LEAF + i) * 4
+
+cdef inline uint64_t ahead_leaf(uint64_t *mine, uint32_t i, page_t *pages, uint16_t *ptes, uint32_t *leaves, size_t ndir) noexcept nogil:
+    """The page FAR ptes on (for a swap pte some other: it does no harm), and NEXT ptes on the ring's next pte; that pte."""
+    cdef uint64_t pte = mine[(i + NEXT) & (LEAF - 1)]
+    COWFAST_PREFETCH(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
+    COWFAST_PREFETCH(links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, (i + NEXT) & (LEAF - 1)))
+    return pte
+
 cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept nogil:
     """The child's 512 ptes are the parent's, both read-only; it goes behind its parent in each ring."""
     pte_make(s, child, d << 9)
     if s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED:
-        return copy_leaf_pinned(s, pid, child, d)
+        return copy_leaf(s, pid, child, d, False, True)
     if s.far:
-        copy_leaf(s, pid, child, d, True)
-    else:
-        copy_leaf(s, pid, child, d, False)
-    return OK
+        return copy_leaf(s, pid, child, d, True, False)
+    return copy_leaf(s, pid, child, d, False, False)
 
-cdef inline void copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint far) noexcept nogil:
-    """A pte is one word to load and one to store: number and bits, then next, then prev."""
+cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint far, bint pinned) noexcept nogil:
+    """A pte is one word to load and one to store: number and bits, then next, then prev.  A process that has *pinned* copies
+    its pinned pages at once, and may find no room for that."""
     cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
     cdef uint64_t *theirs = <uint64_t *>pte_at(s, child, d << 9)
-    cdef uint16_t *links = <uint16_t *>s.ptes
+    cdef uint16_t *ptes = <uint16_t *>s.ptes
     cdef page_t *pages = s.pages
     cdef uint32_t *leaves = s.dirs + d
     cdef size_t ndir = s.ndir
     cdef page_t *page
     cdef uint64_t pte, next_is_child = <uint64_t>child << NEXT_SHIFT, prev_is_parent = <uint64_t>pid << PREV_SHIFT
     cdef uint64_t kept = ~<uint64_t>(PTE_WRITE | PTE_BLANK)
-    cdef uint32_t i, present = 0, swapped = 0, zeros = 0
+    cdef uint32_t i, present = 0, swapped = 0, zeros = 0, early = 0
+    cdef int status = OK
     for i in range(LEAF):
-        if far:  # the page ahead (for a swap pte some other: it does no harm), and the ring's next pte
-            pte = mine[(i + FAR) & (LEAF - 1)]
-            COWFAST_PREFETCH(pages + (<uint32_t>pte >> PTE_SHIFT))
-            pte = mine[(i + NEXT) & (LEAF - 1)]
-            COWFAST_PREFETCH(links + (<size_t>leaves[(pte >> NEXT_SHIFT & 0xffff) * ndir] * LEAF + ((i + NEXT) & (LEAF - 1))) * 4)
+        if far:
+            ahead_leaf(mine, i, pages, ptes, leaves, ndir)
         pte = mine[i]
         if pte & PTE_KIND == PTE_PRESENT:
             page = pages + (<uint32_t>pte >> PTE_SHIFT)
+            if pinned and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
+                early += 1
+                status = early_copy(s, <uint32_t>pte >> PTE_SHIFT, child, (d << 9) + i)
+                if status:
+                    break
+                continue
             mine[i] = (pte & kept & ~NEXT_MASK) | next_is_child
             theirs[i] = (pte & kept & ~(PREV_MASK | <uint64_t>PTE_YOUNG)) | prev_is_parent
-            # the third halfword is prev; a parent alone is its own neighbour
-            links[(<size_t>leaves[(pte >> NEXT_SHIFT & 0xffff) * ndir] * LEAF + i) * 4 + 3] = <uint16_t>child
+            links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, i)[3] = <uint16_t>child  # a parent alone is its own neighbour
             page.refs += 1
             page.flags &= ~<uint32_t>PG_EXCL
             page.maps += 1
             present += 1
+        elif pte & PTE_KIND == PTE_SWAP:
+            mine[i] = pte & ~<uint64_t>PTE_WRITE
+            theirs[i] = <uint32_t>pte & ~<uint32_t>PTE_WRITE
+            s.slots[<uint32_t>pte >> PTE_SHIFT].swap_count += 1
+            swapped += 1
         elif <uint32_t>pte:
-            mine[i] = pte & ~<uint64_t>(PTE_WRITE if pte & PTE_KIND == PTE_SWAP else 0)
-            if pte & PTE_KIND == PTE_SWAP:
-                theirs[i] = <uint32_t>pte & ~<uint32_t>PTE_WRITE
-                s.slots[<uint32_t>pte >> PTE_SHIFT].swap_count += 1
-                swapped += 1
-            else:
-                theirs[i] = PTE_ZERO
-                zeros += 1
+            theirs[i] = PTE_ZERO
+            zeros += 1
     s.procs[child].present += present
     s.procs[child].swapped += swapped
     s.procs[child].zeros += zeros
-    s.c[<int>C_PTES_COPIED] += present + swapped + zeros
-
-cdef int copy_leaf_pinned(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept nogil:
-    """``copy_leaf`` for a process that has pinned: a pinned page is copied at once."""
-    cdef pte_t *mine = pte_at(s, pid, d << 9)
-    cdef pte_t *theirs = pte_at(s, child, d << 9)
-    cdef page_t *page
-    cdef uint32_t i, word
-    cdef int status
-    for i in range(LEAF):
-        word = mine[i].word
-        if word == 0:
-            continue
-        s.c[<int>C_PTES_COPIED] += 1
-        if kind_of(word) == PTE_PRESENT:
-            page = s.pages + (word >> PTE_SHIFT)
-            if page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
-                status = early_copy(s, word >> PTE_SHIFT, child, (d << 9) + i)
-                if status:
-                    return status
-                continue
-            word &= ~<uint32_t>(PTE_WRITE | PTE_BLANK)
-            mine[i].word = word
-            theirs[i].word = word & ~<uint32_t>PTE_YOUNG
-            theirs[i].prev = <uint16_t>pid
-            theirs[i].next = mine[i].next
-            pte_at(s, mine[i].next, (d << 9) + i).prev = <uint16_t>child
-            mine[i].next = <uint16_t>child
-            page.flags &= ~<uint32_t>PG_EXCL
-            page.refs += 1
-            page.maps += 1
-            s.procs[child].present += 1
-        elif kind_of(word) == PTE_SWAP:
-            mine[i].word = theirs[i].word = word & ~<uint32_t>PTE_WRITE
-            s.slots[word >> PTE_SHIFT].swap_count += 1
-            s.procs[child].swapped += 1
-        else:
-            theirs[i].word = PTE_ZERO
-            s.procs[child].zeros += 1
-    return OK
+    s.c[<int>C_PTES_COPIED] += present + swapped + zeros + early
+    return status
 
 cdef int early_copy(Sim *s, uint32_t old, uint32_t child, uint32_t v) noexcept nogil:
     cdef uint32_t p
@@ -1749,7 +1709,7 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept n
     """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question.  Pages that
     nobody refers to any more are noted without a branch, which nobody could predict, and freed a little later, in order."""
     cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
-    cdef uint16_t *links = <uint16_t *>s.ptes
+    cdef uint16_t *ptes = <uint16_t *>s.ptes
     cdef page_t *pages = s.pages
     cdef uint32_t *leaves = s.dirs + d
     cdef size_t ndir = s.ndir, before, after
@@ -1759,11 +1719,8 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept n
     cdef uint32_t i, p, zapped = 0, ndead = 0
     for i in range(LEAF):
         if far:
-            pte = mine[(i + FAR) & (LEAF - 1)]
-            COWFAST_PREFETCH(pages + (<uint32_t>pte >> PTE_SHIFT))
-            pte = mine[(i + NEXT) & (LEAF - 1)]
-            COWFAST_PREFETCH(links + (<size_t>leaves[(pte >> NEXT_SHIFT & 0xffff) * ndir] * LEAF + ((i + NEXT) & (LEAF - 1))) * 4)
-            COWFAST_PREFETCH(links + (<size_t>leaves[(pte >> PREV_SHIFT) * ndir] * LEAF + ((i + NEXT) & (LEAF - 1))) * 4)
+            pte = ahead_leaf(mine, i, pages, ptes, leaves, ndir)
+            COWFAST_PREFETCH(links_of(ptes, leaves, ndir, pte >> PREV_SHIFT, (i + NEXT) & (LEAF - 1)))
         pte = mine[i]
         if pte & PTE_KIND != PTE_PRESENT:
             if <uint32_t>pte:
@@ -1773,8 +1730,8 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept n
         zapped += 1
         before = pte >> PREV_SHIFT
         after = pte >> NEXT_SHIFT & 0xffff
-        links[(<size_t>leaves[before * ndir] * LEAF + i) * 4 + 2] = <uint16_t>after
-        links[(<size_t>leaves[after * ndir] * LEAF + i) * 4 + 3] = <uint16_t>before
+        links_of(ptes, leaves, ndir, before, i)[2] = <uint16_t>after
+        links_of(ptes, leaves, ndir, after, i)[3] = <uint16_t>before
         p = <uint32_t>pte >> PTE_SHIFT
         page = pages + p
         page.owner = <uint16_t>after if page.owner == pid else page.owner
@@ -2189,18 +2146,26 @@ cdef inline void did_hit(Sim *s, uint32_t op, uint32_t word, uint64_t time, uint
             if kind_of(word) == PTE_PRESENT:
                 value[0] = s.contents[word >> PTE_SHIFT]
 
+cdef inline bint settled(Sim *s, event_t *e, pte_t *pte, uint32_t op, uint32_t word) noexcept nogil:
+    return op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT and quick_write(s, e.pid, e.page, pte)
+
 cdef inline int miss(Sim *s, event_t *e, pte_t *pte, uint32_t word, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
     """Any event but a hit."""
-    cdef uint32_t op = e.op | <uint32_t>e.flags << 8
-    cdef int status
     s.time = time
-    if op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT and time < s.special and quick_write(s, e.pid, e.page, pte):
+    if time < s.special and settled(s, e, pte, e.op | <uint32_t>e.flags << 8, word):
         s.time = time + 1
         if outcome != NULL:
             outcome[0] = s.outcome
         if value != NULL:
             value[0].first = value[0].last = <uint32_t>s.time
         return OK
+    return unsettled(s, e, time, outcome, value)
+
+cdef inline int unsettled(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
+    """``miss`` where it is known already that the table of verdicts does not settle it."""
+    cdef uint32_t op = e.op | <uint32_t>e.flags << 8
+    cdef int status
+    s.time = time
     s.outcome = 0
     s.freed_slot = False
     s.value.first = s.value.last = 0
@@ -2226,7 +2191,6 @@ cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32
     cdef size_t ndir = s.ndir
     cdef uint32_t processes = s.processes, last = <uint32_t>(s.space - 1)
     cdef uint64_t time = s.time, special = s.special
-    cdef bint plain = s.contents == NULL and outcomes == NULL
     cdef int64_t i = start
     cdef event_t *e
     cdef pte_t *pte = NULL
@@ -2245,8 +2209,7 @@ cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32
                     specials(s)
                     special = s.special
                 time += 1
-                if not plain:
-                    did_hit(s, op, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
+                did_hit(s, op, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
                 i += 1
                 continue
         status[0] = miss(s, e, pte, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
@@ -2268,8 +2231,8 @@ cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int 
     cdef event_t *end = events + n
     cdef event_t *due
     cdef uint64_t behind = s.time - start  # an event's time is its place and this
-    cdef pte_t *pte = s.ptes
-    cdef uint32_t word = 0, op
+    cdef pte_t *pte
+    cdef uint32_t word, op
     while e < end:
         if behind + (e - events) >= s.special:
             s.time = behind + (e - events)
@@ -2279,7 +2242,6 @@ cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int 
         due = events + (s.special - behind) if s.special - behind < <uint64_t>n else end
         while e < due:
             op = e.op | <uint32_t>e.flags << 8
-            word = 0  # of an event that is refused the last one's pte is not
             if op <= WRITE and e.pid < processes and e.page <= last:
                 pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
                 word = pte.word
@@ -2287,10 +2249,10 @@ cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int 
                     pte.word = word | PTE_YOUNG | op << 3
                     e += 1
                     continue
-                if op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT and quick_write(s, e.pid, e.page, pte):
+                if settled(s, e, pte, op, word):
                     e += 1
                     continue
-            status[0] = miss(s, e, pte, word, behind + (e - events), NULL, NULL)
+            status[0] = unsettled(s, e, behind + (e - events), NULL, NULL)
             if status[0]:
                 return e - events
             e += 1
@@ -2623,7 +2585,7 @@ cdef class Engine:
                 with nogil:
                     if s.far:
                         i = run_prefetched(s, e, i, end, o, v, &status)
-                    elif o == NULL and s.contents == NULL:
+                    elif o == NULL and v == NULL and s.contents == NULL:
                         i = run_counted(s, e, i, end, &status)
                     else:
                         i = run_plain(s, e, i, end, o, v, &status)
@@ -2688,6 +2650,11 @@ cdef class Engine:
     def refs(self):
         return self.arrays["refs"]
 
+    @property
+    def dirs(self):
+        """Leaf numbers, 0 for none: uint32, shape (processes, leaves of an address space)."""
+        return self.arrays["dirs"].reshape(self.s.processes, self.s.ndir)
+
     def mappers(self, uint32_t pid, uint32_t page):
         """Processes with a present pte of the page that *pid* has at this address, itself among them; [] if it has none."""
         cdef Sim *s = &self.s
@@ -2724,6 +2691,11 @@ cdef class Engine:
             p = self.s.pages[p].lru
         return found[::-1]
 
+    def batches(self):
+        """Page numbers in each CPU's LRU batch, the oldest first."""
+        table, lengths = self.arrays["batch"].tolist(), self.arrays["batch_len"].tolist()
+        return [table[cpu * self.s.batch_size :][:n] for cpu, n in enumerate(lengths)]
+
     def writeback(self):
         """Pages on their way to the device, with the time when they arrive, in order of submission."""
         a, s = self.arrays, self.s
@@ -2743,8 +2715,7 @@ cdef class Engine:
         live = [int(p) for p in np.flatnonzero(pages["refs"][: self.s.next_page])]
         gets, pins = self.held(REF_GET), self.held(REF_PIN)
         ptes = {}
-        for pid in range(self.s.processes):
-            row = a["dirs"][pid * self.s.ndir : (pid + 1) * self.s.ndir]
+        for pid, row in enumerate(self.dirs):
             for d in np.flatnonzero(row):
                 words = a["ptes"]["word"][int(row[d]) * LEAF : (int(row[d]) + 1) * LEAF]
                 for i in np.flatnonzero(words):
@@ -2760,7 +2731,7 @@ cdef class Engine:
                      for r in np.flatnonzero(a["refs"]["kind"])},
             "inactive": self.walk(INACTIVE),
             "active": self.walk(ACTIVE),
-            "batches": [[int(self.s.batch[cpu * self.s.batch_size + i]) for i in range(self.s.batch_len[cpu])] for cpu in range(self.s.cpus)],
+            "batches": self.batches(),
             "free": (self.free_list(False), self.free_list(True)),
             "writeback": self.writeback(),
             "counters": self.counters.to_dict(),
@@ -2777,7 +2748,7 @@ cdef class Engine:
         numbers = words >> 6
         maps = np.bincount(numbers[kinds == PTE_PRESENT], minlength=len(pages))
         entries = np.bincount(numbers[kinds == PTE_SWAP], minlength=s.next_slot)
-        batched = np.bincount(np.array([p for cpu in range(s.cpus) for p in a["batch"][cpu * s.batch_size : cpu * s.batch_size + a["batch_len"][cpu]]], np.int64), minlength=len(pages))
+        batched = np.bincount(np.array(sum(self.batches(), []), np.int64), minlength=len(pages))
         listed = np.bincount(np.array(self.walk(INACTIVE) + self.walk(ACTIVE), np.int64), minlength=len(pages))
         gets, pins = self.held(REF_GET), self.held(REF_PIN)
         live = pages["refs"] > 0
@@ -2804,17 +2775,15 @@ cdef class Engine:
             demand(maps[numbers[writable]] == 1, "a writable pte names a page that is mapped more than once")
         if s.exclusive:
             demand(excl[numbers[writable]], "a writable pte names a page that is not exclusive")
-        pids, places = np.nonzero(a["dirs"].reshape(s.processes, s.ndir))
-        leaves = kinds.reshape(-1, LEAF)[a["dirs"].reshape(s.processes, s.ndir)[pids, places]]
+        pids, places = np.nonzero(self.dirs)
+        leaves = kinds.reshape(-1, LEAF)[self.dirs[pids, places]]
         for field, kind in (("present", PTE_PRESENT), ("swapped", PTE_SWAP), ("zeros", PTE_ZERO)):
             counted = np.bincount(pids, (leaves == kind).sum(axis=1), s.processes)
             demand(a["procs"][field] == counted, f"{field} ptes of a process")
         demand(a["procs"]["leaves"] == np.bincount(pids, minlength=s.processes), "leaf tables of a process")
-        if int((a["refs"]["kind"] == REF_PIN).sum()) != s.live_pins:
-            raise InvariantError(f"{s.live_pins} pins counted, {int((a['refs']['kind'] == REF_PIN).sum())} are held")
-        slots_used = int(((slots["flags"] & SLOT_USED) != 0).sum())
-        if slots_used != s.used_slots:
-            raise InvariantError(f"{s.used_slots} slots counted, {slots_used} are in use")
+        for what, counted, there in (("pins", s.live_pins, a["refs"]["kind"] == REF_PIN), ("slots in use", s.used_slots, slots["flags"] & SLOT_USED)):
+            if np.count_nonzero(there) != counted:
+                raise InvariantError(f"{counted} {what} counted, there are {np.count_nonzero(there)}")
         c = self.counters
         for total, parts in (("write_faults", ("reuses", "copies")), ("needless_copies", [n for n in c if n.startswith("needless_by_cause.")]),
                              ("swap_cache_removals", [n for n in c if n.startswith("removals_by_cause.")])):

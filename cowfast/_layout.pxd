@@ -138,6 +138,12 @@ cpdef enum RefKind:
     REF_LOCK = 3
 
 
+cpdef enum Number:  # what is fixed in the tables
+    LEAF = 512          # ptes of a leaf table
+    PIN_BIAS = 1024     # references of one pin (GUP_PIN_COUNTING_BIAS)
+    NOBODY = 65535      # ref_t.pid: who took it is gone
+
+
 cpdef enum Status:  # what native code returns; negative = bad event, 0 = done, positive = wants room
     DONE = 0
     WANT_PAGES = 1

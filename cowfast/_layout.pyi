@@ -119,6 +119,11 @@ class Measure(IntEnum):
     MEASURE_SWAP_COUNT = 3
     MEASURE_MAPS_PLUS_SWAP_COUNT = 4
 
+class Number(IntEnum):
+    LEAF = 512
+    PIN_BIAS = 1024
+    NOBODY = 65535
+
 class Op(IntEnum):
     READ = 0
     WRITE = 1

@@ -24,9 +24,6 @@ cdef enum:
     VIEWERS = 7            # processes and references: a bit each
     NUMBERS = 128          # page, slot and value numbers within one state and one event
     LONGEST = 512          # bytes of a packed state
-    LEAF = 512
-    NOBODY = 65535
-    PIN_BIAS = 1024
 
 cdef enum:                 # what is wrong in a state: property and the way it shows
     LEAK_PTE = 1
@@ -50,7 +47,7 @@ FAULTS = (
 )
 
 # Bits of the same property as each bit.
-cdef uint32_t[NR_FAULTS] SAME = [7, 7, 7, 24, 24, 32, 64]
+cdef uint32_t[NR_FAULTS] SAME = [sum(1 << j for j, (other, _) in enumerate(FAULTS) if other == name) for name, _ in FAULTS]
 
 # What of a page's flags and of a pte is state; the rest only moves pages between LRU lists or counts (docs/explore.md).
 cdef enum:

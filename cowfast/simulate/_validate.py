@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from cowfast._layout import Counter, PageFlag, ProcFlag, PteBit, RefKind, SlotFlag
+from cowfast._layout import Counter, Number, PageFlag, ProcFlag, PteBit, RefKind, SlotFlag
 
-_LEAF = 512  # ptes of a leaf table
 _MOST_PAGES = (1 << 26) - 1
 _FAR = 1 << 40  # no statistic of a list gets there
 _WINDOW = 32  # the largest readahead window
-_NOBODY = 65_535
-_PIN = 1024  # references of a pin
+_LEAF, _PIN, _NOBODY = int(Number.LEAF), int(Number.PIN_BIAS), int(Number.NOBODY)
 
 _GROWING = frozenset({"pages", "contents", "ptes", "leaf_free", "ring", "wb_page", "wb_due"})
 _CONSTANT_TABLES = ("write_fault", "swap_in", "verdict", "entry")

@@ -10,18 +10,17 @@ from cowfast import _layout as layout
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
-from cowfast._engine cimport Engine, Sim, check, do_event
+from cowfast._engine cimport Engine, Sim, check, do_event, pte_at
 from cowfast._layout cimport *
 
 cdef enum:
-    LEAF = 512
     MARK_SLOT = 32768      # no SlotFlag: this is still the slot that was seen last, for taking a number writes all flags
 
 cdef uint32_t MARK = <uint32_t>1 << 31  # the same in a page's flags, above every PageFlag
 
 cdef inline uint32_t named(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
     """What a pte names: number and kind, without the bits that accesses set."""
-    cdef uint32_t word = s.ptes[<size_t>s.dirs[<size_t>pid * s.ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))].word
+    cdef uint32_t word = pte_at(s, pid, v).word
     return word >> PTE_SHIFT << 2 | (word & PTE_KIND)
 
 
@@ -198,11 +197,10 @@ def inside(Engine engine not None):
     dict
         ``time``, ``age``, ``snapshot``, ``filled``, ``next_page``, ``next_slot``: int; ``seen``, ``pending``, ``refaulted``: of the
         statistics of the inactive list, the active list and refaults (docs/model-reclaim.md section 11); ``free_slots``: numbers,
-        the next one to be taken last; ``batches``: page numbers of each CPU; ``writeback``: (page, time when it arrives) in order
-        of submission; ``dirs``: uint32, shape (processes, leaves), leaf numbers.
+        the next one to be taken last.
     """
     cdef Sim *s = &engine.s
-    cdef uint32_t n = s.free_slot, cpu, i
+    cdef uint32_t n = s.free_slot, i
     free_slots = []
     while n and len(free_slots) <= s.total_slots:
         free_slots.append(n)
@@ -218,9 +216,4 @@ def inside(Engine engine not None):
         "pending": [s.pending[i] for i in range(3)],
         "refaulted": s.refaulted,
         "free_slots": free_slots[::-1],
-        "batches": [[s.batch[cpu * s.batch_size + i] for i in range(s.batch_len[cpu])] for cpu in range(s.cpus)],
-        "writeback": [
-            (s.wb_page[(s.wb_head + i) % s.wb_cap], s.wb_due[(s.wb_head + i) % s.wb_cap]) for i in range(s.wb_len)
-        ],
-        "dirs": engine.arrays["dirs"].reshape(s.processes, s.ndir),
     }

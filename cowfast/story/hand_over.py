@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from cowfast._engine import Engine
-from cowfast._layout import PageFlag, ProcFlag, PteBit, RefKind, SlotFlag
+from cowfast._layout import Number, PageFlag, ProcFlag, PteBit, RefKind, SlotFlag
 from cowfast.reference.objects import BLANK, Page, Pte, Reference, Slot
 from cowfast.story._watch import inside
 from cowfast.story.teller import Teller
 
-LEAF = 512
+LEAF = int(Number.LEAF)
 
 
 def hand_over(engine: Engine) -> Teller:
@@ -30,12 +30,12 @@ def hand_over(engine: Engine) -> Teller:
     model.counts = engine.counters.to_dict()
     _pages(engine, model)
     _slots(engine, model)
-    _ptes(engine, model, more["dirs"])
+    _ptes(engine, model)
     _references(engine, model)
     pages = model.pages
-    model.batches = [[pages[p] for p in batch] for batch in more["batches"]]
+    model.batches = [[pages[p] for p in batch] for batch in engine.batches()]
     model.inactive, model.active = ([pages[p] for p in engine.walk(which)] for which in (0, 1))
-    model.writeback = [(pages[p], due) for p, due in more["writeback"]]
+    model.writeback = [(pages[p], due) for p, due in engine.writeback()]
     real = (len(model.inactive), len(model.active), more["refaulted"])
     for i, name in enumerate(("inactive", "active", "refaulted")):
         plain = not model.switches.stat_step and model.switches.stat_flush == 0  # always seen as it is: not kept apart
@@ -74,7 +74,8 @@ def _slots(engine: Engine, model: Teller) -> None:
             slot.shadow = what
 
 
-def _ptes(engine: Engine, model: Teller, dirs: np.ndarray) -> None:
+def _ptes(engine: Engine, model: Teller) -> None:
+    dirs = engine.dirs
     words = engine.ptes["word"].reshape(-1, LEAF)
     flags = engine.procs["flags"]
     for process in model.processes:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import msgspec
 
 from cowfast._checks import COMPARES, MEASURES, PREDICATES, Check
-from cowfast._layout import CheckOp, Compare, Measure, Plus, Predicate
+from cowfast._layout import CheckOp, Compare, Measure, Number, Plus, Predicate
 from cowfast.reference.decision import Situation
 
-PIN = 1024
+PIN = int(Number.PIN_BIAS)
 """What one pin adds to a page's reference count (GUP_PIN_COUNTING_BIAS)."""
 
 _MEASURE = {value: name for name, value in MEASURES.items()}
