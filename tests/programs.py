@@ -21,8 +21,9 @@ from cowfast.policy import policy_names
 Event = tuple[int, int, int, int, int]
 
 TIGHT_PRECHECK = str(Path(__file__).parent / "policies" / "tight-precheck.toml")
-POLICIES = [*policy_names(), "linux-5.10+write_fault=linux-5.7", TIGHT_PRECHECK]
-"""Every built-in policy, a composition, and one with a fault that no built-in has."""
+ALL_COMPARISONS = str(Path(__file__).parent / "policies" / "all-comparisons.toml")
+POLICIES = [*policy_names(), "linux-5.10+write_fault=linux-5.7", TIGHT_PRECHECK, ALL_COMPARISONS]
+"""Every built-in policy, a composition, one with a fault that no built-in has, and one that compares in every way."""
 
 REFERENCES = 6
 STEP = 5  # bytes
