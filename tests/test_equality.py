@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cowfast import _engine
 from cowfast._engine import Engine
-from cowfast._layout import CONTENT
+from cowfast._layout import CONTENT, Op
 from cowfast.errors import EventError
 from cowfast.events import format_event, make_events
 from cowfast.policy import load_policy
@@ -99,3 +99,19 @@ def test_a_refused_event_changes_nothing():
             with pytest.raises(EventError):
                 engine.run(make_events([bad]))
             assert engine.state() == before, (kind, bad)
+
+
+@pytest.mark.parametrize(("cpu", "counted"), [(0, "reuses"), (1, "copies")])
+def test_fresh_is_about_the_batch_of_the_cpu_that_faults(tmp_path, cpu, counted):
+    """With one CPU a page off the lists is fresh; with two it is looked up."""
+    from cowfast.machine import Machine
+
+    file = tmp_path / "reuse-fresh.toml"
+    file.write_text('name = "reuse-fresh"\nbased_on = "linus-2022"\nwrite_fault = ["reuse if fresh", "copy"]\n')
+    machine = Machine(space=4, processes=3, cpus=2)
+    events = make_events([(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.EXIT, 1), (Op.CPU, 0, 0, cpu), (Op.WRITE, 0, 0)])
+    for kind in (Reference, Engine):
+        engine = kind(load_policy(str(file)), machine)
+        engine.run(events)
+        counters = engine.state()["counters"]
+        assert (counters["write_faults"], counters[counted]) == (1, 1), kind
