@@ -25,6 +25,7 @@ cdef struct Sim:
     uint32_t *batch        # [cpus x batch_size]
     uint32_t *batch_len
     uint32_t *leaf_free
+    uint32_t *page_free    # numbers of free pages: the movable from the bottom up, the unmovable from the top down
     uint32_t *wb_page      # pages under writeback, a ring in order of submission
     uint64_t *wb_due
     uint8_t *verdict       # what the write-fault checks say of an ordinary page
@@ -35,7 +36,8 @@ cdef struct Sim:
     # sizes
     uint32_t processes, ndir, references, ref_high, cpus, batch_size
     uint64_t space
-    uint32_t page_cap, next_page, free_movable, free_unmovable, live, memory
+    uint32_t page_cap, next_page, live, memory
+    uint32_t free_movable, free_unmovable  # how many
     uint32_t total_slots, next_slot, free_slot, used_slots, filled
     uint32_t nleaf_free
     # lists

@@ -25,8 +25,11 @@ cdef extern from *:
     #else
     #define COWFAST_PREFETCH(p) ((void)(p))
     #endif
+    /* A record of 24 bytes lies across two cache lines one time in four: both are asked for. */
+    #define COWFAST_PREFETCH_PAGE(p) do { COWFAST_PREFETCH(p); COWFAST_PREFETCH((char *)(p) + 23); } while (0)
     """
     void COWFAST_PREFETCH(void *p) noexcept nogil
+    void COWFAST_PREFETCH_PAGE(page_t *p) noexcept nogil
 
 cdef extern from *:
     """
@@ -35,6 +38,13 @@ cdef extern from *:
     static const unsigned long long cowfast_hits[2] = {0x6666666666666666ull, 0x0000000040404040ull};
     """
     const uint64_t HITS "cowfast_hits"[2]
+
+cdef extern from *:
+    """
+    /* the same: an event needs the page of a present pte.  A read: never; a write: if it is write-protected; others: always. */
+    static const unsigned long long cowfast_needs[3] = {0, 0x0404040404040404ull, 0x4444444444444444ull};
+    """
+    const uint64_t NEEDS "cowfast_needs"[3]
 
 cdef extern from *:
     """
@@ -56,6 +66,7 @@ cdef enum:
     FAR = 32               # software prefetch: ptes this many events ahead,
     NEAR = 16              # the page or slot behind them this many,
     NEXT = 8               # the ptes beside them in the page's ring this many
+    SOON = 4               # page records that will be taken next, this many allocations ahead
     SLICE = 65536          # events, after which it is asked again whether prefetch pays
     INACTIVE = 0
     ACTIVE = 1
@@ -99,8 +110,7 @@ cdef inline void unlink(Sim *s, uint32_t p, uint32_t pid, pte_t *pte) noexcept n
     if page.maps > 1:
         pte_at(s, pte.prev, page.vpage).next = pte.next
         pte_at(s, pte.next, page.vpage).prev = pte.prev
-        if page.owner == pid:
-            page.owner = pte.next
+        page.owner = pte.next  # any of those who are left
     page.maps -= 1
     s.procs[pid].present -= 1
 
@@ -150,6 +160,7 @@ cdef void close_holes(Sim *s, int which) noexcept nogil:
     cdef uint32_t at = s.tail[which], to = at, n = s.span[which], p
     while n:  # a hole moves too, into the place of the next page: no branch on what nobody can predict
         p = ring[at]
+        COWFAST_PREFETCH(&s.pages[ring[at + FAR if at + FAR < s.ring_cap else 0]].lru)
         ring[to] = p
         s.pages[p].lru = to
         to += p != 0
@@ -203,11 +214,11 @@ cdef void free_page(Sim *s, uint32_t p) noexcept nogil:
                 s.refs[i].page = 0
     page.flags = unmovable
     if unmovable:
-        page.lru = s.free_unmovable
-        s.free_unmovable = p
+        s.free_unmovable += 1
+        s.page_free[s.page_cap - s.free_unmovable] = p
     else:
-        page.lru = s.free_movable
-        s.free_movable = p
+        s.page_free[s.free_movable] = p
+        s.free_movable += 1
     s.live -= 1
     s.c[<int>C_PAGE_FREES] += 1
 
@@ -215,6 +226,17 @@ cdef inline void put_page(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
     s.pages[p].refs -= n
     if s.pages[p].refs == 0:
         free_page(s, p)
+
+cdef inline uint32_t take_movable(Sim *s) noexcept nogil:
+    """The number freed last; there is one.  The record that is taken SOON later is on its way by then."""
+    cdef uint32_t n = s.free_movable - 1
+    s.free_movable = n
+    COWFAST_PREFETCH_PAGE(s.pages + s.page_free[n - SOON if n > SOON else 0])
+    return s.page_free[n]
+
+cdef inline uint32_t take_unmovable(Sim *s) noexcept nogil:
+    s.free_unmovable -= 1
+    return s.page_free[s.page_cap - 1 - s.free_unmovable]
 
 cdef int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
     """Charge, then a number (1); refs 1."""
@@ -225,20 +247,14 @@ cdef int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
     if status:
         return status
     if unmovable and s.free_unmovable:
-        p = s.free_unmovable
-        s.free_unmovable = s.pages[p].lru
+        p = take_unmovable(s)
     elif not unmovable and s.free_movable:
-        p = s.free_movable
-        s.free_movable = s.pages[p].lru
+        p = take_movable(s)
     elif s.memory == 0 or s.next_page <= s.memory:
         p = s.next_page
         s.next_page += 1
-    elif unmovable:
-        p = s.free_movable
-        s.free_movable = s.pages[p].lru
     else:
-        p = s.free_unmovable
-        s.free_unmovable = s.pages[p].lru
+        p = take_movable(s) if unmovable else take_unmovable(s)
     page = s.pages + p
     page.refs = 1
     page.vpage = v
@@ -465,14 +481,14 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
         p = ring[at]
         at = at + 1 if at + 1 < cap else 0
         span -= 1
-        COWFAST_PREFETCH(s.pages + p)
+        COWFAST_PREFETCH_PAGE(s.pages + p)
         taken[k] = p
         k += p != 0
     s.tail[which] = at
     s.span[which] = span
     if s.far and at + CLUSTER < cap:  # those of the next time (beyond the head: some others)
         for i in range(CLUSTER):
-            COWFAST_PREFETCH(s.pages + ring[at + i])
+            COWFAST_PREFETCH_PAGE(s.pages + ring[at + i])
     for i in range(k):
         page = s.pages + taken[i]
         if page.maps:
@@ -1257,13 +1273,17 @@ cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexc
     cdef pte_t *after
     cdef uint32_t verdict = s.verdict[verdict_index(s, page)]
     if verdict & VERDICT_COPY:
-        p = s.free_movable
-        if page.maps < 2 or page.refs >= PIN_BIAS or p == 0 or s.live >= s.roomy:
+        if page.maps < 2 or page.refs >= PIN_BIAS or s.live >= s.roomy:
+            return False
+        if s.free_movable:
+            p = take_movable(s)
+        elif s.next_page <= s.memory:
+            p = s.next_page
+            s.next_page += 1
+        else:
             return False
         cpu = s.procs[pid].cpu
         made = s.pages + p
-        s.free_movable = made.lru
-        COWFAST_PREFETCH(s.pages + made.lru)
         s.live += 1
         if s.live > s.c[<int>C_PAGES_PEAK]:
             s.c[<int>C_PAGES_PEAK] = s.live
@@ -1277,7 +1297,7 @@ cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexc
         after = pte_at(s, pte.next, v)
         before.next = pte.next
         after.prev = pte.prev
-        page.owner ^= (page.owner ^ pte.next) & <uint16_t>-<int>(page.owner == pid)  # without a branch
+        page.owner = pte.next  # any of those who are left
         page.maps -= 1
         page.refs -= 1
         pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY
@@ -1596,7 +1616,7 @@ cdef inline uint16_t *links_of(uint16_t *ptes, uint32_t *leaves, size_t ndir, si
 cdef inline uint64_t ahead_leaf(uint64_t *mine, uint32_t i, page_t *pages, uint16_t *ptes, uint32_t *leaves, size_t ndir) noexcept nogil:
     """The page FAR ptes on (for a swap pte some other: it does no harm), and NEXT ptes on the ring's next pte; that pte."""
     cdef uint64_t pte = mine[(i + NEXT) & (LEAF - 1)]
-    COWFAST_PREFETCH(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
+    COWFAST_PREFETCH_PAGE(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
     COWFAST_PREFETCH(links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, (i + NEXT) & (LEAF - 1)))
     return pte
 
@@ -1734,7 +1754,7 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept n
         links_of(ptes, leaves, ndir, after, i)[3] = <uint16_t>before
         p = <uint32_t>pte >> PTE_SHIFT
         page = pages + p
-        page.owner = <uint16_t>after if page.owner == pid else page.owner
+        page.owner = <uint16_t>after  # any of those who are left
         page.maps -= 1
         page.refs -= 1
         if page.slot and page.maps == 0:
@@ -1751,7 +1771,11 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept n
 
 cdef uint32_t bury(Sim *s, uint32_t *dead, uint32_t n) noexcept nogil:
     cdef uint32_t i
+    cdef page_t *page
     for i in range(n):
+        if i + NEXT < n:
+            page = s.pages + dead[i + NEXT]
+            COWFAST_PREFETCH(s.ring[list_of(page)] + page.lru)
         free_page(s, dead[i])
     return 0
 
@@ -2125,14 +2149,18 @@ cdef inline pte_t *pte_of(Sim *s, event_t *e) noexcept nogil:
     """The pte that an event is about; an empty one for an event that is refused or names none."""
     return pte_at(s, e.pid, e.page) if e.pid < s.processes and e.page < s.space else s.ptes
 
+cdef inline uint32_t needs_page(uint32_t word, uint32_t op) noexcept nogil:
+    """1: the event is about a present page and not only about its pte."""
+    return NEEDS[op if op < 2 else 2] >> (word & 63) & 1
+
 cdef inline void ahead_page(Sim *s, pte_t *pte, uint32_t op) noexcept nogil:
-    """The page of a pte that is write-protected or about to be no access, the slot of a swap pte; else the pte again.
+    """The page of a pte that is about to be copied, reused or no access, the slot of a swap pte; else the pte again.
     Chosen without a branch."""
     cdef uint32_t word = pte.word
-    cdef void *at = <void *>pte
-    at = <void *>(s.pages + (word >> PTE_SHIFT)) if word & (PTE_KIND | <uint32_t>(op <= WRITE) * PTE_WRITE) == PTE_PRESENT else at
-    at = <void *>(s.slots + (word >> PTE_SHIFT)) if word & PTE_KIND == PTE_SWAP else at
-    COWFAST_PREFETCH(at)
+    cdef size_t at = <size_t>pte
+    at ^= (at ^ <size_t>(s.pages + (word >> PTE_SHIFT))) & -<size_t>needs_page(word, op)
+    at ^= (at ^ <size_t>(s.slots + (word >> PTE_SHIFT))) & -<size_t>(word & PTE_KIND == PTE_SWAP)
+    COWFAST_PREFETCH_PAGE(<page_t *>at)
 
 cdef inline void did_hit(Sim *s, uint32_t op, uint32_t word, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
     """What is told of an access that needed nothing."""
@@ -2270,7 +2298,8 @@ cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, u
     cdef event_t *e
     cdef pte_t *pte
     cdef pte_t *soon
-    cdef uint32_t word, op
+    cdef uint32_t word, op, v
+    cdef size_t wanted
     s.leaves_moved = True
     while i < n:
         if s.leaves_moved:  # after an exit a leaf may be somebody else's
@@ -2287,9 +2316,11 @@ cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, u
             ahead_page(s, ahead[(i + NEAR) & (FAR - 1)], e[<int>NEAR].op)
             soon = ahead[(i + NEXT) & (FAR - 1)]
             # the page in the swap cache behind a swap pte; else the first, which is never used
-            COWFAST_PREFETCH(s.pages + s.slots[soon.word >> PTE_SHIFT if kind_of(soon.word) == PTE_SWAP else 0].page)
-            COWFAST_PREFETCH(pte_at(s, soon.next, e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0))
-            COWFAST_PREFETCH(pte_at(s, soon.prev, e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0))
+            COWFAST_PREFETCH_PAGE(s.pages + s.slots[soon.word >> PTE_SHIFT if kind_of(soon.word) == PTE_SWAP else 0].page)
+            wanted = -<size_t>needs_page(soon.word, e[<int>NEXT].op)  # else the pte itself, which is here already
+            v = e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0
+            COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.next, v)) & wanted)))
+            COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.prev, v)) & wanted)))
         word = pte.word
         if op <= WRITE and HITS[op] >> (word & 63) & 1:
             pte.word = word | PTE_YOUNG | op << 3
@@ -2496,6 +2527,7 @@ cdef class Engine:
         s.entry = <uint8_t *><size_t>a["entry"].ctypes.data
         s.swap_in = <check_t *><size_t>a["swap_in"].ctypes.data
         s.pages = <page_t *><size_t>a["pages"].ctypes.data
+        s.page_free = <uint32_t *><size_t>a["page_free"].ctypes.data
         s.ring[INACTIVE] = <uint32_t *><size_t>a["ring"].ctypes.data
         s.ring[ACTIVE] = s.ring[INACTIVE] + s.ring_cap
         s.wb_page = <uint32_t *><size_t>a["wb_page"].ctypes.data
@@ -2522,6 +2554,11 @@ cdef class Engine:
             if name in a:
                 fresh[: len(a[name])] = a[name]
             a[name] = fresh
+        free = np.zeros(cap, np.uint32)
+        if "page_free" in a:
+            free[: self.s.free_movable] = a["page_free"][: self.s.free_movable]
+            free[cap - self.s.free_unmovable :] = a["page_free"][self.s.page_cap - self.s.free_unmovable :]
+        a["page_free"] = free
         queue = self.writeback()
         self.s.wb_head, self.s.page_cap = 0, cap
         self.s.wb_cap = cap if self.s.latency else 1  # without latency nothing waits
@@ -2684,12 +2721,10 @@ cdef class Engine:
 
     def free_list(self, unmovable):
         """Free page numbers, the next one to be taken last."""
-        cdef uint32_t p = self.s.free_unmovable if unmovable else self.s.free_movable
-        found = []
-        while p and len(found) <= self.s.page_cap:
-            found.append(p)
-            p = self.s.pages[p].lru
-        return found[::-1]
+        free, s = self.arrays["page_free"], self.s
+        if unmovable:
+            return free[s.page_cap - s.free_unmovable :][::-1].tolist()
+        return free[: s.free_movable].tolist()
 
     def batches(self):
         """Page numbers in each CPU's LRU batch, the oldest first."""

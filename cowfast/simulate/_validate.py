@@ -20,7 +20,7 @@ _FAR = 1 << 40  # no statistic of a list gets there
 _WINDOW = 32  # the largest readahead window
 _LEAF, _PIN, _NOBODY = int(Number.LEAF), int(Number.PIN_BIAS), int(Number.NOBODY)
 
-_GROWING = frozenset({"pages", "contents", "ptes", "leaf_free", "ring", "wb_page", "wb_due"})
+_GROWING = frozenset({"pages", "page_free", "contents", "ptes", "leaf_free", "ring", "wb_page", "wb_due"})
 _CONSTANT_TABLES = ("write_fault", "swap_in", "verdict", "entry")
 _MOVING = frozenset(
     [
@@ -201,6 +201,7 @@ class _Check:
         _demand(at("wb_cap") == (cap if at("latency") else 1), "wb_cap")
         wanted = {
             "pages": (cap,),
+            "page_free": (cap,),
             "contents": (cap,),
             "ring": (2, at("ring_cap")),
             "wb_page": (at("wb_cap"),),
@@ -349,13 +350,13 @@ class _Check:
         free = ~live
         free[0] = False
         _demand((flags[free] & ~np.uint32(PageFlag.PG_UNMOVABLE)) == 0, "a free page with flags")
-        _demand(
-            _chained(table["lru"], np.flatnonzero(free & ~unmovable), at("free_movable")), "list of free movable pages"
-        )
-        _demand(
-            _chained(table["lru"], np.flatnonzero(free & unmovable), at("free_unmovable")),
-            "list of free unmovable pages",
-        )
+        numbers, cap = self.tables["page_free"], at("page_cap")
+        _demand(at("free_movable") + at("free_unmovable") <= cap, "free pages")
+        for kind, listed, there in (
+            ("movable", numbers[: at("free_movable")], free & ~unmovable),
+            ("unmovable", numbers[cap - at("free_unmovable") :], free & unmovable),
+        ):
+            _demand(np.array_equal(np.sort(listed), np.flatnonzero(there)), f"list of free {kind} pages")
 
     def rings(self) -> None:
         """The ptes of a page are one ring, in both directions; its owner is one of them."""
