@@ -14,6 +14,7 @@ cdef enum:
 cdef struct Sim:
     # tables
     uint32_t *dirs         # [processes x ndir] leaf numbers, 0 = none
+    uint8_t *dir_used      # [processes x ndir / dir_group]: 1 = a leaf may be there, so that nobody walks what was never touched
     pte_t *ptes            # [leaves x 512]; leaf 0 is empty for ever
     page_t *pages
     slot_t *slots
@@ -34,7 +35,7 @@ cdef struct Sim:
     check_t *swap_in
     uint64_t *c            # counters
     # sizes
-    uint32_t processes, ndir, references, ref_high, cpus, batch_size
+    uint32_t processes, ndir, dir_group, references, ref_high, cpus, batch_size
     uint64_t space
     uint32_t page_cap, next_page, live, memory
     uint32_t free_movable, free_unmovable  # how many

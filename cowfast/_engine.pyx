@@ -5,11 +5,14 @@ Python owns every array; the code below works on them in place, allocates nothin
 returns a status and stops at the event it belongs to.  A hit touches the event and one pte.  Comments name the section of
 the model that a function is; why the kernel does so is said there.
 """
+import mmap
+import sys
+
 import numpy as np
 
 from cowfast import _layout as layout
 from cowfast.counters import Counters
-from cowfast.errors import InvariantError, raise_status
+from cowfast.errors import InvariantError, MachineError, raise_status
 from cowfast.events import format_event
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -66,6 +69,7 @@ cdef enum:
     FAR = 32               # software prefetch: ptes this many events ahead,
     NEAR = 16              # the page or slot behind them this many,
     NEXT = 8               # the ptes beside them in the page's ring this many
+    DIR_GROUP = 1024       # directory entries: a page of memory
     SOON = 4               # page records that will be taken next, this many allocations ahead
     SLICE = 65536          # events, after which it is asked again whether prefetch pays
     INACTIVE = 0
@@ -82,6 +86,7 @@ cdef inline pte_t *pte_make(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
     if d[0] == 0:
         s.nleaf_free -= 1
         d[0] = s.leaf_free[s.nleaf_free]
+        s.dir_used[(d - s.dirs) // s.dir_group] = 1
         s.procs[pid].leaves += 1
     return s.ptes + <size_t>d[0] * LEAF + (v & (LEAF - 1))
 
@@ -1590,7 +1595,7 @@ cdef inline int after_map(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t
 cdef int fork(Sim *s, uint32_t pid, uint32_t child) noexcept nogil:
     cdef proc_t *mine = s.procs + pid
     cdef proc_t *theirs = s.procs + child
-    cdef uint32_t d
+    cdef uint32_t d = 0
     cdef int status
     s.c[<int>C_FORKS] += 1
     memset(theirs, 0, sizeof(proc_t))
@@ -1602,12 +1607,25 @@ cdef int fork(Sim *s, uint32_t pid, uint32_t child) noexcept nogil:
     theirs.ra_hits = mine.ra_hits
     if not mine.flags & PROC_HAS_ANON:
         return OK
-    for d in range(s.ndir):
-        if s.dirs[<size_t>pid * s.ndir + d]:
-            status = fork_leaf(s, pid, child, d)
-            if status:
-                return status
+    while next_leaf(s, pid, &d):
+        status = fork_leaf(s, pid, child, d)
+        if status:
+            return status
+        d += 1
     return OK
+
+cdef bint next_leaf(Sim *s, uint32_t pid, uint32_t *d) noexcept nogil:
+    """Does pid have a leaf at *d or above, and where is the first?"""
+    cdef uint32_t *dirs = s.dirs + <size_t>pid * s.ndir
+    cdef uint8_t *used = s.dir_used + <size_t>pid * (s.ndir // s.dir_group)
+    while d[0] < s.ndir:
+        if d[0] % s.dir_group == 0 and not used[d[0] // s.dir_group]:
+            d[0] += s.dir_group
+        elif dirs[d[0]]:
+            return True
+        else:
+            d[0] += 1
+    return False
 
 cdef inline uint16_t *links_of(uint16_t *ptes, uint32_t *leaves, size_t ndir, size_t pid, uint32_t i) noexcept nogil:
     """The four halfwords of pid's pte i in this leaf: two of its word, then next, then prev."""
@@ -1781,22 +1799,22 @@ cdef uint32_t bury(Sim *s, uint32_t *dead, uint32_t n) noexcept nogil:
 
 cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
     """The address space goes; its leaves are empty by then and go back."""
-    cdef uint32_t d
+    cdef uint32_t d = 0
     cdef uint32_t *leaf
     if s.unmap_drains:
         drain(s, s.cpu)
-    for d in range(s.ndir):
-        leaf = s.dirs + <size_t>pid * s.ndir + d
-        if leaf[0] == 0:
-            continue
+    while next_leaf(s, pid, &d):
         if s.far:
             zap_leaf(s, pid, d, True)
         else:
             zap_leaf(s, pid, d, False)
         s.leaves_moved = True
+        leaf = s.dirs + <size_t>pid * s.ndir + d
         s.leaf_free[s.nleaf_free] = leaf[0]
         s.nleaf_free += 1
         leaf[0] = 0
+        d += 1
+    memset(s.dir_used + <size_t>pid * (s.ndir // s.dir_group), 0, s.ndir // s.dir_group)
     s.procs[pid].leaves = 0
     s.procs[pid].flags = PROC_ALIVE
     s.procs[pid].ra_last = 0
@@ -1971,6 +1989,9 @@ cdef void merge(Sim *s, uint32_t pid, uint32_t v, uint32_t other) noexcept nogil
 cdef inline bint ranged(uint32_t op) noexcept nogil:
     return op == DISCARD or op == PROTECT or op == PAGEOUT or op == PREFETCH
 
+cdef inline uint32_t leaf_of(Sim *s, event_t *e) noexcept nogil:
+    return s.dirs[<size_t>e.pid * s.ndir + (e.page >> 9)]
+
 cdef inline int check_access(Sim *s, event_t *e) noexcept nogil:
     if e.pid >= s.processes:
         return ERR_BAD_PID
@@ -1980,7 +2001,7 @@ cdef inline int check_access(Sim *s, event_t *e) noexcept nogil:
         return ERR_DEAD_PID
     if not s.memory and s.next_page + 64 >= s.page_cap:
         return WANT_PAGES
-    return WANT_LEAVES if s.nleaf_free == 0 else OK
+    return WANT_LEAVES if s.nleaf_free == 0 and leaf_of(s, e) == 0 else OK
 
 cdef int check(Sim *s, event_t *e) noexcept nogil:
     """What can be wrong with an event, before anything of it is done; and the room that it may need."""
@@ -2032,7 +2053,7 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
             return ERR_ALREADY_LOCKED
     if op <= WRITE or op == GET or op == PIN:
         need = 64
-        leaves = 1
+        leaves = leaf_of(s, e) == 0
     elif op == FORK:
         need = s.live_pins + 8
         leaves = s.procs[e.pid].leaves
@@ -2361,6 +2382,9 @@ _FORK = ("never", "maybe pinned", "exclusive and maybe pinned")
 _PROTECT = ("never", "exclusive and dirty", "exclusive")
 _PREFETCH_ABOVE = 2 << 20  # bytes of tables from which on software prefetch pays (docs/performance.md)
 _MOST = (1 << 26) - 1
+_DIRECTORIES = ("dirs", "dir_used")  # in a snapshot the place of each leaf stands for them
+_RESERVE_ABOVE = 64 << 20  # bytes of directories from which on they are only reserved
+_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)  # Python has a name for it since 3.13
 
 
 cdef Sim _sim
@@ -2368,6 +2392,7 @@ cdef Sim _sim
 _FIELDS = [  # of Sim, but for the pointers
     ("processes", "u4", <char *>&_sim.processes - <char *>&_sim),
     ("ndir", "u4", <char *>&_sim.ndir - <char *>&_sim),
+    ("dir_group", "u4", <char *>&_sim.dir_group - <char *>&_sim),
     ("references", "u4", <char *>&_sim.references - <char *>&_sim),
     ("ref_high", "u4", <char *>&_sim.ref_high - <char *>&_sim),
     ("cpus", "u4", <char *>&_sim.cpus - <char *>&_sim),
@@ -2447,6 +2472,22 @@ _FIELDS = [  # of Sim, but for the pointers
 SIM = np.dtype({"names": [f[0] for f in _FIELDS], "formats": [f[1] for f in _FIELDS], "offsets": [f[2] for f in _FIELDS], "itemsize": sizeof(Sim)})
 
 
+def _reserve(machine, n):
+    """*n* leaf numbers, all 0: the directories of all processes in one flat array.  Where that is large it is address space,
+    of which the system gives memory only to the pages that are touched, as a page table would, at no cost to a lookup."""
+    if n * 4 <= _RESERVE_ABOVE:
+        return np.zeros(n, np.uint32)
+    try:
+        space = mmap.mmap(-1, n * 4, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
+    except (OSError, ValueError, OverflowError) as error:
+        raise MachineError(
+            f"{machine.processes} processes x {machine.space} pages: no {n >> 28} GiB of address space for the page directories ({error}); "
+            "renumber the pages densely or use fewer processes") from None
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):  # one touched entry would be two megabytes
+        space.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(space, np.uint32)
+
+
 cdef class Engine:
     """One policy on one machine over numpy tables; the same in every count as ``cowfast.reference.Reference``.
 
@@ -2464,9 +2505,8 @@ cdef class Engine:
         s = &self.s
         s.processes, s.space, s.references, s.cpus = machine.processes, machine.space, machine.references, machine.cpus
         s.ndir = (machine.space + LEAF - 1) // LEAF
-        if s.ndir * machine.processes > 1 << 30:
-            from cowfast.errors import MachineError
-            raise MachineError(f"{machine.processes} processes x {machine.space} pages: the page directories would not fit; renumber the pages densely or use fewer processes")
+        s.dir_group = min(s.ndir, DIR_GROUP)
+        s.ndir = (s.ndir + s.dir_group - 1) // s.dir_group * s.dir_group
         s.batch_size = sw.batch if machine.lru_batch < 0 else machine.lru_batch
         s.memory = machine.memory
         s.roomy = (s.memory or 0xffffffff) if s.batch_size else 0
@@ -2485,7 +2525,8 @@ cdef class Engine:
         slots_changed(s)
         cap = machine.memory + 2 if machine.memory else 4096
         self.arrays = {
-            "dirs": np.zeros(s.ndir * machine.processes, np.uint32),
+            "dirs": _reserve(machine, s.ndir * machine.processes),
+            "dir_used": np.zeros(s.ndir // s.dir_group * machine.processes, np.uint8),
             "procs": np.zeros(machine.processes, layout.PROC),
             "refs": np.zeros(max(machine.references, 1), layout.REF),
             "slots": np.zeros(s.total_slots + 1, layout.SLOT),
@@ -2516,6 +2557,7 @@ cdef class Engine:
         cdef Sim *s = &self.s
         cdef dict a = self.arrays
         s.dirs = <uint32_t *><size_t>a["dirs"].ctypes.data
+        s.dir_used = <uint8_t *><size_t>a["dir_used"].ctypes.data
         s.procs = <proc_t *><size_t>a["procs"].ctypes.data
         s.refs = <ref_t *><size_t>a["refs"].ctypes.data
         s.slots = <slot_t *><size_t>a["slots"].ctypes.data
@@ -2575,9 +2617,10 @@ cdef class Engine:
         self.point()
 
     cdef void grow_leaves(self, n) except *:
-        """*n* more leaf tables."""
+        """*n* more leaf tables, but not more than there are places for."""
         a = self.arrays
         old = len(a["ptes"]) // LEAF
+        n = min(n, <size_t>self.s.processes * self.s.ndir + 1 - old)
         ptes = np.zeros((old + n) * LEAF, layout.PTE)
         ptes[: len(a["ptes"])] = a["ptes"]
         free = np.zeros(old + n, np.uint32)
@@ -2649,17 +2692,30 @@ cdef class Engine:
         """Everything that the next event depends on: name -> array, the scalars of the struct as bytes under ``sim``."""
         self.alone()
         scalars = np.frombuffer((<char *>&self.s)[: sizeof(Sim)], np.uint8)
-        return {name: array.copy() for name, array in self.arrays.items()} | {"sim": scalars}
+        arrays = {name: array.copy() for name, array in self.arrays.items() if name not in _DIRECTORIES}
+        pids, places, leaves = self.leaves()
+        arrays["leaf_place"] = np.zeros(len(self.arrays["ptes"]) // LEAF, np.uint64)
+        arrays["leaf_place"][leaves] = pids * self.s.ndir + places + 1
+        return arrays | {"sim": scalars}
 
     def restore(self, snapshot):
         """Goes on from a snapshot of the same policy, machine and build; its arrays become the engine's."""
         cdef const uint8_t[::1] scalars = snapshot["sim"]
         self.alone()
-        shapes = {name: array.dtype for name, array in snapshot.items() if name != "sim"}
-        if len(scalars) != sizeof(Sim) or shapes != {name: array.dtype for name, array in self.arrays.items()}:
+        shapes = {name: array.dtype for name, array in snapshot.items() if name not in ("sim", "leaf_place")}
+        if len(scalars) != sizeof(Sim) or shapes != {name: array.dtype for name, array in self.arrays.items() if name not in _DIRECTORIES}:
             raise ValueError("the snapshot is of another build or another machine")
-        self.arrays = {name: np.array(snapshot[name], order="C") for name in shapes}
+        dirs, used = self.arrays["dirs"], self.arrays["dir_used"]
+        pids, places, _ = self.leaves()
+        dirs[pids * self.s.ndir + places] = 0
+        used[:] = 0
+        self.arrays = {name: np.array(snapshot[name], order="C") for name in shapes} | {"dirs": dirs, "dir_used": used}
         memcpy(&self.s, &scalars[0], sizeof(Sim))
+        places = np.asarray(snapshot["leaf_place"])
+        leaves = np.flatnonzero(places)
+        at = places[leaves].astype(np.intp) - 1
+        dirs[at] = leaves
+        used[at // self.s.dir_group] = 1
         self.point()
 
     @property
@@ -2687,10 +2743,14 @@ cdef class Engine:
     def refs(self):
         return self.arrays["refs"]
 
-    @property
-    def dirs(self):
-        """Leaf numbers, 0 for none: uint32, shape (processes, leaves of an address space)."""
-        return self.arrays["dirs"].reshape(self.s.processes, self.s.ndir)
+    def leaves(self):
+        """Every leaf table in use: whose it is, its place in the directory and its number, three intp arrays of one length."""
+        width = self.s.dir_group
+        groups = np.flatnonzero(self.arrays["dir_used"])
+        found = self.arrays["dirs"].reshape(-1, width)[groups]
+        rows, columns = np.nonzero(found)
+        places = groups[rows] * width + columns
+        return places // self.s.ndir, places % self.s.ndir, found[rows, columns].astype(np.intp)
 
     def mappers(self, uint32_t pid, uint32_t page):
         """Processes with a present pte of the page that *pid* has at this address, itself among them; [] if it has none."""
@@ -2705,6 +2765,10 @@ cdef class Engine:
             if p == pid:
                 break
         return found
+
+    def tables(self):
+        """Name -> array, every table there is; they are the engine's own."""
+        return dict(self.arrays)
 
     def slot_kind(self, n):
         """What ``slot_t.page`` is: "cached" (a page), "shadow" or "empty"."""
@@ -2750,11 +2814,10 @@ cdef class Engine:
         live = [int(p) for p in np.flatnonzero(pages["refs"][: self.s.next_page])]
         gets, pins = self.held(REF_GET), self.held(REF_PIN)
         ptes = {}
-        for pid, row in enumerate(self.dirs):
-            for d in np.flatnonzero(row):
-                words = a["ptes"]["word"][int(row[d]) * LEAF : (int(row[d]) + 1) * LEAF]
-                for i in np.flatnonzero(words):
-                    ptes[pid, int(d) * LEAF + int(i)] = int(words[i])
+        for pid, d, leaf in zip(*(each.tolist() for each in self.leaves())):
+            words = a["ptes"]["word"][leaf * LEAF : (leaf + 1) * LEAF]
+            for i in np.flatnonzero(words):
+                ptes[pid, d * LEAF + int(i)] = int(words[i])
         used = [int(n) for n in np.flatnonzero(a["slots"]["flags"][: self.s.next_slot])]
         return {
             "pages": {p: (*(int(pages[p][f]) for f in ("refs", "vpage", "slot", "flags", "maps")), int(gets[p]), int(pins[p])) for p in live},
@@ -2810,8 +2873,8 @@ cdef class Engine:
             demand(maps[numbers[writable]] == 1, "a writable pte names a page that is mapped more than once")
         if s.exclusive:
             demand(excl[numbers[writable]], "a writable pte names a page that is not exclusive")
-        pids, places = np.nonzero(self.dirs)
-        leaves = kinds.reshape(-1, LEAF)[self.dirs[pids, places]]
+        pids, _, numbers = self.leaves()
+        leaves = kinds.reshape(-1, LEAF)[numbers]
         for field, kind in (("present", PTE_PRESENT), ("swapped", PTE_SWAP), ("zeros", PTE_ZERO)):
             counted = np.bincount(pids, (leaves == kind).sum(axis=1), s.processes)
             demand(a["procs"][field] == counted, f"{field} ptes of a process")

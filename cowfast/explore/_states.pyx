@@ -450,11 +450,8 @@ cdef class Space:
         cdef page_t *page
         cdef proc_t *proc
         cdef ref_t *ref
-        # processes; leaf 1 + pid is the process's, one more is spare
+        # processes; leaf 1 + pid is the process's
         s.nleaf_free = 0
-        s.leaf_free[0] = self.processes + 1
-        s.nleaf_free = 1
-        memset(s.ptes + <size_t>(self.processes + 1) * LEAF, 0, PAGES * sizeof(pte_t))
         for pid in range(self.processes):
             proc = s.procs + pid
             memset(proc, 0, sizeof(proc_t))
@@ -470,6 +467,7 @@ cdef class Space:
                 s.nleaf_free += 1
                 continue
             s.dirs[pid] = pid + 1
+            s.dir_used[pid] = 1
             proc.leaves = 1
             for v in range(self.space):
                 pte = s.ptes + <size_t>(pid + 1) * LEAF + v

@@ -20,7 +20,7 @@ _FAR = 1 << 40  # no statistic of a list gets there
 _WINDOW = 32  # the largest readahead window
 _LEAF, _PIN, _NOBODY = int(Number.LEAF), int(Number.PIN_BIAS), int(Number.NOBODY)
 
-_GROWING = frozenset({"pages", "page_free", "contents", "ptes", "leaf_free", "ring", "wb_page", "wb_due"})
+_GROWING = frozenset({"pages", "page_free", "contents", "ptes", "leaf_free", "leaf_place", "ring", "wb_page", "wb_due"})
 _CONSTANT_TABLES = ("write_fault", "swap_in", "verdict", "entry")
 _MOVING = frozenset(
     [
@@ -209,7 +209,7 @@ class _Check:
         }
         leaves = shape["ptes"][0] // _LEAF
         _demand(leaves >= 1 and shape["ptes"][0] == leaves * _LEAF and leaves < 1 << 32, "size of the page tables")
-        wanted["leaf_free"] = (leaves,)
+        wanted["leaf_free"] = wanted["leaf_place"] = (leaves,)
         for name, size in wanted.items():
             _demand(shape.get(name, size) == size, f"size of table {name}")
         self.pages_table = self.tables["pages"][: at("next_page")]
@@ -219,10 +219,13 @@ class _Check:
     def leaves(self) -> None:
         """Leaf tables belong to one place of one directory, or are free and empty."""
         at = self.at
-        self.dirs = self.tables["dirs"].reshape(at("processes"), at("ndir"))
-        total = len(self.tables["ptes"]) // _LEAF
-        self.pids, self.places = np.nonzero(self.dirs)
-        self.used = self.dirs[self.pids, self.places].astype(np.intp)
+        places, total = self.tables["leaf_place"], len(self.tables["ptes"]) // _LEAF
+        _demand(places <= at("processes") * at("ndir"), "place of a leaf table")
+        self.used = np.flatnonzero(places)
+        self.used = self.used[np.argsort(places[self.used])]  # by process, then by address
+        self.where = places[self.used].astype(np.intp) - 1
+        _demand(self.where[1:] > self.where[:-1], "two leaf tables have one place")
+        self.pids, self.places = self.where // at("ndir"), self.where % at("ndir")
         _demand(at("nleaf_free") < total, "free leaf tables")
         free = self.tables["leaf_free"][: at("nleaf_free")].astype(np.intp)
         both = np.concatenate([self.used, free])
@@ -231,7 +234,7 @@ class _Check:
         words = self.tables["ptes"]["word"].reshape(total, _LEAF)
         _demand(not words[0].any() and not words[free].any(), "a free leaf table is not empty")
         procs = self.tables["procs"]
-        _demand(procs["leaves"] == np.count_nonzero(self.dirs, axis=1), "leaf tables of a process")
+        _demand(procs["leaves"] == np.bincount(self.pids, minlength=at("processes")), "leaf tables of a process")
         _demand((procs["flags"] & ~np.uint8(_PROC_FLAGS)) == 0, "flags of a process")
         alive = (procs["flags"] & ProcFlag.PROC_ALIVE) != 0
         _demand(alive | (procs["flags"] == 0) & (procs["leaves"] == 0), "a dead process has pages")
@@ -389,7 +392,11 @@ class _Check:
         )
 
     def _place(self, pids: np.ndarray, addresses: np.ndarray) -> np.ndarray:
-        place: np.ndarray = self.dirs[pids, addresses // _LEAF].astype(np.intp) * _LEAF + addresses % _LEAF
+        """Where the pte of this process and address lies; that of leaf 0, which is empty, if there is none."""
+        where = pids * self.at("ndir") + addresses // _LEAF
+        found = np.minimum(np.searchsorted(self.where, where), len(self.where) - 1)
+        leaves = np.where(self.where[found] == where, self.used[found], 0)
+        place: np.ndarray = leaves * _LEAF + addresses % _LEAF
         return place
 
     def lists(self) -> None:

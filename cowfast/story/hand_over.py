@@ -75,7 +75,6 @@ def _slots(engine: Engine, model: Teller) -> None:
 
 
 def _ptes(engine: Engine, model: Teller) -> None:
-    dirs = engine.dirs
     words = engine.ptes["word"].reshape(-1, LEAF)
     flags = engine.procs["flags"]
     for process in model.processes:
@@ -88,13 +87,12 @@ def _ptes(engine: Engine, model: Teller) -> None:
             process.ra_last, process.ra_window, process.ra_hits = (
                 int(record[name]) for name in ("ra_last", "ra_window", "ra_hits")
             )
-        for leaf in np.flatnonzero(dirs[process.number]).tolist():
-            row = words[dirs[process.number, leaf]]
-            at = np.flatnonzero(row)
-            for v, word in zip((at + leaf * LEAF).tolist(), row[at].tolist(), strict=True):
-                process.ptes[v] = pte = _pte(word, model)
-                if pte.page is not None:
-                    pte.page.mappers[process.number] = pte
+    for pid, place, leaf in zip(*(each.tolist() for each in engine.leaves()), strict=True):
+        at = np.flatnonzero(words[leaf])
+        for v, word in zip((at + place * LEAF).tolist(), words[leaf][at].tolist(), strict=True):
+            model.processes[pid].ptes[v] = pte = _pte(word, model)
+            if pte.page is not None:
+                pte.page.mappers[pid] = pte
 
 
 def _pte(word: int, model: Teller) -> Pte:

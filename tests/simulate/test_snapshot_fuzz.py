@@ -106,6 +106,16 @@ def entry(table, field, value, where):
     return to
 
 
+def freed(leaf):
+    def to(snapshot):
+        sim = snapshot["sim"] = snapshot["sim"].copy()
+        free = snapshot["leaf_free"] = snapshot["leaf_free"].copy()
+        free[sim.view(SIM)["nleaf_free"][0]] = leaf
+        sim.view(SIM)["nleaf_free"] += 1
+
+    return to
+
+
 def listed(page):
     def to(snapshot):
         ring = snapshot["ring"] = snapshot["ring"].copy()
@@ -121,8 +131,9 @@ LIES = {
     "page number": entry("ptes", "word", (2**26 - 1) << 6 | 2, lambda t: t["word"] & 3 == 2),
     "slot number": entry("ptes", "word", (2**26 - 1) << 6 | 3, lambda t: t["word"] & 3 == 3),
     "ring of ptes": entry("ptes", "next", 65_535, lambda t: t["word"] & 3 == 2),
-    "leaf": entry("dirs", None, 2**32 - 1, lambda t: t),
-    "leaf twice": entry("leaf_free", None, 1, lambda t: t > 1),
+    "leaf": entry("leaf_place", None, 2**63, lambda t: t),
+    "leaf in the place of another": entry("leaf_place", None, 1, lambda t: t > 1),
+    "leaf twice": freed(1),
     "slot of a page": entry("pages", "slot", 2**32 - 1, lambda t: t["slot"]),
     "owner": entry("pages", "owner", 65_535, lambda t: t["maps"]),
     "place in a list": entry("pages", "lru", 2**32 - 1, lambda t: t["flags"] & 2),
