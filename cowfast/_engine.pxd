@@ -93,4 +93,5 @@ cdef class Engine:
     cdef void point(self)
     cdef void alone(self) except *
     cdef void grow_pages(self, cap, contents=*) except *
+    cdef int64_t run_alone(self, events, outcomes, values) except -1
     cdef void grow_leaves(self, n) except *

@@ -2609,9 +2609,9 @@ cdef class Engine:
             a["wb_page"][i], a["wb_due"][i] = page, due
         ring = np.zeros((2, cap + max(cap // 2, min(cap * 3, 1 << 16)) + 64), np.uint32)
         for which in (INACTIVE, ACTIVE):
-            listed = self.walk(which)[::-1]
+            listed = self.listed(which) if "ring" in a else ()
             ring[which, : len(listed)] = listed
-            a["pages"]["lru"][listed] = np.arange(len(listed))
+            a["pages"]["lru"][np.asarray(listed, np.uint32)] = np.arange(len(listed))
             self.s.tail[which], self.s.head[which], self.s.span[which] = 0, len(listed), len(listed)
         a["ring"], self.s.ring_cap = ring, ring.shape[1]
         self.point()
@@ -2638,13 +2638,20 @@ cdef class Engine:
         EventError
             an event that cannot be done; those before it are done, nothing of it is
         """
+        self.alone()
+        self.busy = True  # before anything that lets another thread go on
+        try:
+            return self.run_alone(events, outcomes, values)
+        finally:
+            self.busy = False
+
+    cdef int64_t run_alone(self, events, outcomes, values) except -1:
         cdef int64_t n, end, i = 0
         cdef int status = 0
         cdef event_t *e
         cdef uint32_t *o = NULL
         cdef content_t *v = NULL
         cdef Sim *s = &self.s
-        self.alone()
         events = np.ascontiguousarray(events, layout.EVENT)
         n = len(events)
         if outcomes is not None:
@@ -2656,34 +2663,30 @@ cdef class Engine:
                 raise ValueError("values must be a writable contiguous CONTENT array, one per event")
             v = <content_t *><size_t>values.ctypes.data
         e = <event_t *><size_t>events.ctypes.data
-        self.busy = True
-        try:
-            while i < n:
-                before = i
-                s.far = len(self.arrays["ptes"]) * sizeof(pte_t) + s.live * sizeof(page_t) > _PREFETCH_ABOVE
-                end = min(n, i + SLICE)
-                with nogil:
-                    if s.far:
-                        i = run_prefetched(s, e, i, end, o, v, &status)
-                    elif o == NULL and v == NULL and s.contents == NULL:
-                        i = run_counted(s, e, i, end, &status)
-                    else:
-                        i = run_plain(s, e, i, end, o, v, &status)
-                s.c[<int>C_EVENTS] += i - before
-                if i == end:
-                    continue
-                if status == WANT_PAGES:
-                    cap = min(max(s.page_cap * 2, s.next_page + s.live_pins + s.procs[e[i].pid].swapped + 256), _MOST)
-                    if cap <= s.page_cap:
-                        status = ERR_TABLE_LIMIT
-                    else:
-                        self.grow_pages(cap)
-                elif status == WANT_LEAVES:
-                    self.grow_leaves(max(len(self.arrays["ptes"]) // LEAF, s.procs[e[i].pid].leaves, 64))
-                if status < 0:
-                    raise_status(status, i, format_event(events[i]))
-        finally:
-            self.busy = False
+        while i < n:
+            before = i
+            s.far = len(self.arrays["ptes"]) * sizeof(pte_t) + s.live * sizeof(page_t) > _PREFETCH_ABOVE
+            end = min(n, i + SLICE)
+            with nogil:
+                if s.far:
+                    i = run_prefetched(s, e, i, end, o, v, &status)
+                elif o == NULL and v == NULL and s.contents == NULL:
+                    i = run_counted(s, e, i, end, &status)
+                else:
+                    i = run_plain(s, e, i, end, o, v, &status)
+            s.c[<int>C_EVENTS] += i - before
+            if i == end:
+                continue
+            if status == WANT_PAGES:
+                cap = min(max(s.page_cap * 2, s.next_page + s.live_pins + s.procs[e[i].pid].swapped + 256), _MOST)
+                if cap <= s.page_cap:
+                    status = ERR_TABLE_LIMIT
+                else:
+                    self.grow_pages(cap)
+            elif status == WANT_LEAVES:
+                self.grow_leaves(max(len(self.arrays["ptes"]) // LEAF, s.procs[e[i].pid].leaves, 64))
+            if status < 0:
+                raise_status(status, i, format_event(events[i]))
         if s.flush_events and s.time >= s.special and s.time % s.flush_events == 0:
             flush_statistics(s)
         return n
@@ -2777,11 +2780,14 @@ cdef class Engine:
 
     def walk(self, which):
         """Page numbers of an LRU list, head first."""
-        if "ring" not in self.arrays:
-            return []
-        places = (self.s.tail[which] + np.arange(self.s.span[which])) % self.s.ring_cap
-        entries = self.arrays["ring"][which][places]
-        return entries[entries != 0][::-1].tolist()
+        return self.listed(which)[::-1].tolist()
+
+    def listed(self, which):
+        """The same as an array, tail first: uint32, shape (pages of the list,)."""
+        ring = self.arrays["ring"][which]
+        tail, span = self.s.tail[which], self.s.span[which]
+        entries = np.concatenate([ring[tail : tail + span], ring[: max(tail + span - len(ring), 0)]])
+        return entries[entries != 0]
 
     def free_list(self, unmovable):
         """Free page numbers, the next one to be taken last."""
