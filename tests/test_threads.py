@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from cowfast import Simulator
+from cowfast._layout import EVENT, Op
+from cowfast.errors import SpecError
 from cowfast.policy import policy_names
 from cowfast.workloads import workload
 
@@ -37,24 +39,119 @@ def test_each_thread_with_its_own_counts_what_it_counts_alone():
     assert together == [run(*task) for task in tasks]
 
 
-@pytest.mark.parametrize("what", ["run", "snapshot", "restore", "state", "verify"])
-def test_one_simulator_in_two_threads_is_refused(what):
-    """Its tables may move under the other thread."""
-    events = stream(1, 2_000_000)
-    simulator = Simulator("linux-6.18", MACHINE)
-    do = {"run": lambda: simulator.run(events[:1]), "restore": lambda: simulator.restore(before, trusted=True)}
-    before = simulator.snapshot()
-    first = threading.Thread(target=simulator.run, args=(events,))
-    first.start()
-    refused = ""
-    while first.is_alive() and not refused:  # before it has begun there is nothing to refuse
-        try:
-            do.get(what, getattr(simulator, what))()
-        except RuntimeError as error:
-            refused = str(error)
+@pytest.fixture(scope="module")
+def many():
+    """Half a second's work: whoever looks in between finds the simulator at it."""
+    return stream(1, 5_000_000)
+
+
+def begin(simulator, events):
+    """Start a run in another thread and wait until it is under way."""
+    thread = threading.Thread(target=simulator.run, args=(events,))
+    before = simulator.done
+    thread.start()
+    while simulator.done == before:
+        assert thread.is_alive(), "done, or dead, before anybody could look"
+    return thread
+
+
+ASKED = {
+    "run": lambda simulator, _: simulator.run(["read 0 0"]),
+    "step": lambda simulator, _: simulator.step("read 0 0"),
+    "snapshot": lambda simulator, _: simulator.snapshot(),
+    "save": lambda simulator, _: simulator.save(os.devnull),
+    "restore": lambda simulator, before: simulator.restore(before),
+    "restore, trusted": lambda simulator, before: simulator.restore(before, trusted=True),
+    "state": lambda simulator, _: simulator.state(),
+    "mappers": lambda simulator, _: simulator.mappers(0, 0),
+    "verify": lambda simulator, _: simulator.verify(),
+}
+
+
+@pytest.mark.parametrize("engine", ["fast", "reference"])
+@pytest.mark.parametrize("what", ASKED)
+def test_one_simulator_in_two_threads_is_refused(many, what, engine):
+    """Its tables may move under the other thread; and what was refused has changed nothing."""
+    if engine == "reference":
+        if what in ("snapshot", "save", "restore", "restore, trusted"):
+            with pytest.raises(SpecError, match="only the fast engine"):
+                ASKED[what](Simulator("linux-6.18", MACHINE, engine=engine), {})
+            return
+        events = many[:4_000]
+    else:
+        events = many
+    simulator, alone = (Simulator("linux-6.18", MACHINE, engine=engine) for _ in range(2))
+    before = simulator.snapshot() if engine == "fast" else {}
+    first = begin(simulator, events)
+    with pytest.raises(RuntimeError, match="another thread"):
+        ASKED[what](simulator, before)
+    assert first.is_alive(), "it was refused for no reason"
     first.join()
-    assert "another thread" in refused
     simulator.verify()
+    alone.run(events)
+    assert simulator.counters == alone.counters
+
+
+def test_a_restore_does_not_take_away_what_another_thread_runs(many):
+    """An untrusted one put a new engine in place of the one that was running: what it counted from then on was lost."""
+    simulator = Simulator("linux-6.18", MACHINE)
+    before, first = simulator.snapshot(), begin(simulator, many)
+    with pytest.raises(RuntimeError, match="another thread"):
+        simulator.restore(before)
+    first.join()
+    assert simulator.done == len(many)
+    simulator.restore(before)
+    assert simulator.done == 0
+
+
+def test_two_threads_begin_at_once():
+    """The engine asks whether it is busy before it copies events that lie apart, and numpy lets others run meanwhile."""
+    apart, simulator, done = np.zeros(1_000_000, EVENT)[::2], Simulator("linux-6.18", MACHINE), []
+    apart["op"][0::2], apart["op"][1::2], apart["arg"][1::2] = Op.WRITE, Op.DISCARD, 1
+    apart["page"] = np.arange(len(apart)) // 2 % MACHINE["space"]
+    both = threading.Barrier(2)
+
+    def run():
+        for _ in range(20):
+            both.wait(60)
+            try:
+                done.append(simulator.run(apart))
+            except RuntimeError as error:
+                assert "another thread" in str(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 20 <= len(done) <= 40
+    assert simulator.done == sum(done)
+    simulator.verify()
+
+
+def test_tables_are_read_while_another_thread_runs():
+    """A view lives as long as somebody has it: a table that grew left it as it was, and never moved it."""
+    pages = 1 << 20
+    simulator = Simulator("linux-6.18", {"space": pages, "processes": 1})
+    events = np.zeros(pages, EVENT)
+    events["op"], events["page"] = Op.WRITE, np.arange(pages)
+    first, seen = threading.Thread(target=simulator.run, args=(events,)), {}
+    first.start()
+    while first.is_alive():
+        for name in ("pages", "ptes", "slots", "procs", "refs"):
+            view = getattr(simulator, name)
+            seen[name, len(view)] = view
+            assert not view.flags.writeable
+        assert 0 <= simulator.counters["zero_fills"] <= pages
+    first.join()
+    older = [view for (name, size), view in seen.items() if name == "pages" and size < len(simulator.pages)]
+    assert older, "no table grew while somebody looked"
+    for view in older:  # each was nearly full before another took its place, and no page was freed
+        used = np.flatnonzero(view["refs"])
+        assert len(used) > len(view) // 2
+        assert np.array_equal(view["vpage"][used], used - 1)
+    with pytest.raises(ValueError, match="read-only"):
+        simulator.pages["refs"][1] = 0
 
 
 def test_a_fork_of_python_while_a_simulator_runs():

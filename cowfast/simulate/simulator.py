@@ -12,6 +12,7 @@ from cowfast.errors import EventError, InvariantError, SpecError
 from cowfast.events import make_events, parse_event
 from cowfast.machine import Machine
 from cowfast.policy import Policy
+from cowfast.simulate._alone import Alone
 from cowfast.simulate._validate import validate
 from cowfast.simulate.setup import resolve_policy
 from cowfast.simulate.snapshot import load, save
@@ -38,8 +39,13 @@ class Simulator:
     tables after each n events and raises InvariantError at the first that is wrong; slow, for finding bugs.
 
     ``pages``, ``ptes``, ``slots``, ``procs`` and ``refs`` are live views of the fast engine's tables: numpy structured
-    arrays, to be looked at and not written.  Look them up again after :meth:`run`, which may replace a table that
-    had to grow.
+    arrays, read-only.  Look them up again after :meth:`run`, which may replace a table that had to grow, and after
+    :meth:`restore`; an older view stays what the table was then.
+
+    A simulator does one thing at a time.  While a method is at work, a second thread's :meth:`run`, :meth:`step`,
+    :meth:`snapshot`, :meth:`save`, :meth:`restore`, :meth:`state`, :meth:`mappers` and :meth:`verify` raise
+    RuntimeError.  The five tables, ``counters`` and ``done`` can be read at any time: while another thread runs, the
+    numbers in them are of different moments.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Simulator:
         self.engine_name = engine
         self.check_every = check_every
         self._contents = contents
+        self._alone = Alone()
         self._engine = engine_class(engine)(self.policy, self.machine, **({"contents": contents} if contents else {}))
 
     def run(
@@ -72,6 +79,11 @@ class Simulator:
         that this simulator ever processed.
         """
         array = events if isinstance(events, np.ndarray) else make_events(map(parse_event, events))
+        with self._alone:
+            self._run(array, outcomes, values)
+        return len(array)
+
+    def _run(self, array: np.ndarray, outcomes: np.ndarray | None, values: np.ndarray | None) -> None:
         step = self.check_every or max(len(array), 1)
         for start in range(0, len(array), step):
             piece = slice(start, start + step)
@@ -84,8 +96,7 @@ class Simulator:
             except EventError as error:  # which one it is of all, not of this piece
                 raise type(error)(self.done, error.event, error.reason, error.hint) from None
             if self.check_every:
-                self.verify()
-        return len(array)
+                self._engine.verify()
 
     def step(self, event: str | np.ndarray) -> int:
         """Process one event and return its outcome bits (``cowfast._layout.Outcome``)."""
@@ -124,7 +135,8 @@ class Simulator:
         """Return a copy of everything that the next event depends on, for :meth:`restore` (fast engine only)."""
         if self.engine_name != "fast":
             raise SpecError("only the fast engine has snapshots; the reference has to be run again")
-        snapshot: dict[str, np.ndarray] = self._engine.snapshot()
+        with self._alone:
+            snapshot: dict[str, np.ndarray] = self._engine.snapshot()
         return snapshot
 
     def restore(self, snapshot: Mapping[str, np.ndarray], *, trusted: bool = False) -> None:
@@ -139,9 +151,15 @@ class Simulator:
             it is of another machine, policy or build, or not a state that can be; the simulator is as it was
         InvariantError
             a count in it is wrong; the simulator is as it was
+        RuntimeError
+            another thread uses the simulator; it is as that thread makes it
         """
         if self.engine_name != "fast":
             raise SpecError("only the fast engine has snapshots; the reference has to be run again")
+        with self._alone:
+            self._restore(snapshot, trusted)
+
+    def _restore(self, snapshot: Mapping[str, np.ndarray], trusted: bool) -> None:
         if trusted:
             self._engine.restore(snapshot)
             return
@@ -161,17 +179,20 @@ class Simulator:
 
     def state(self) -> dict[str, Any]:
         """Return the whole state as a plain dictionary (docs/model.md section 10)."""
-        state: dict[str, Any] = self._engine.state()
+        with self._alone:
+            state: dict[str, Any] = self._engine.state()
         return state
 
     def mappers(self, pid: int, page: int) -> list[int]:
         """Return the processes with a present pte of the page that ``pid`` has at this address; empty if it has none."""
-        found: list[int] = self._engine.mappers(pid, page)
+        with self._alone:
+            found: list[int] = self._engine.mappers(pid, page)
         return found
 
     def verify(self) -> None:
         """Recompute every count from the page tables; InvariantError names the first that is wrong."""
-        self._engine.verify()
+        with self._alone:
+            self._engine.verify()
 
     @property
     def pages(self) -> np.ndarray:
@@ -203,7 +224,8 @@ class Simulator:
             raise AttributeError(
                 f"the reference has no tables of records; state()[{name!r}] is the same as a dictionary"
             )
-        table: np.ndarray = getattr(self._engine, name)
+        table: np.ndarray = getattr(self._engine, name).view()
+        table.flags.writeable = False  # the engine follows the numbers in it without asking
         return table
 
     def __repr__(self) -> str:
