@@ -4,10 +4,11 @@
 
     python benchmarks/fuzz.py                             # 100,000 inputs for each target
     python benchmarks/fuzz.py perf csv --runs 1000000
-    python benchmarks/fuzz.py --save                      # and keep the inputs that reach new code (tests/data/corpus)
+    python benchmarks/fuzz.py --save                      # and pack the smallest that reach new code (tests/data/corpus)
+    python benchmarks/fuzz.py --corpus out/corpus         # go on from what earlier runs left there, and leave it there
     python benchmarks/fuzz.py --json docs/reliability/fuzz.json
 
-With `atheris` (pip install atheris) the inputs are guided by the coverage of cowfast's Python code; without it they are
+With `atheris` (pip install 'cowfast[fuzz]') the inputs are guided by the coverage of cowfast's Python code; without it they are
 changed at random, and the figures say so.  Each target runs in a process of its own with bounded memory; an input that
 crashes it, takes longer than 5 s, needs more than the memory or raises what is not documented is kept in --findings and
 makes the exit code 1.
@@ -69,6 +70,7 @@ def _write(path: Path, name: str, one: dict[str, Any]) -> None:
             "inputs": last["inputs"] + one["inputs"],
             "said": said,
             "seconds": round(last["seconds"] + one["seconds"], 1),
+            "reached_new_code": last.get("reached_new_code", 0) + one["reached_new_code"],
         }
         one["guided"] &= last["guided"]
     found = dict(sorted((before | {name: one}).items()))
@@ -92,11 +94,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=100_000, help="inputs for each target")
     parser.add_argument("--seconds", type=int, default=0, help="stop a target after so long (0: only --runs)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--save", action="store_true", help="keep the smallest inputs that reached new code")
+    parser.add_argument(
+        "--save", action="store_true", help="pack the smallest inputs that reached new code into tests/data/corpus"
+    )
+    parser.add_argument("--corpus", type=Path, help="folder of a folder for each target, to begin with and to add to")
     parser.add_argument("--json", type=Path, help="figures to add to")
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="where bad inputs are kept")
     parser.add_argument("--plain", action="store_true", help="without atheris, even if it is there")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--words", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -110,18 +116,22 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="cowfast-corpus-") as text,
         tempfile.TemporaryDirectory(prefix="cowfast-fuzz-", dir=shared) as room,
     ):
-        corpus = Path(text) / "corpus"
-        corpus.mkdir()
-        for i, data in enumerate(fuzz_targets.corpus(name)):
-            (corpus / f"saved-{i:04}").write_bytes(data)
+        corpus = options.corpus / name if options.corpus else Path(text) / "corpus"
+        corpus.mkdir(parents=True, exist_ok=True)
+        for data in fuzz_targets.corpus(name):
+            named = hashlib.sha1(data, usedforsecurity=False).hexdigest()  # as libFuzzer does
+            (corpus / named).write_bytes(data)
+        known = len(list(corpus.iterdir()))
         before = _kept(name, options)
         command = [sys.executable, __file__, name, "--child", str(corpus), "--runs", str(options.runs)]
         command += ["--seconds", str(options.seconds), "--seed", str(options.seed), "--findings", str(options.findings)]
+        command += ["--words", str(Path(text) / "words")]
         command += [] if guided else ["--plain"]
         begun = time.monotonic()
         environment = os.environ | {"COWFAST_FUZZ_ROOM": room}
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=environment)
         seconds = time.monotonic() - begun
+        kept = len(list(corpus.iterdir())) - known
         if options.save:
             _save(name, [path.read_bytes() for path in corpus.iterdir()])
     counts = json.loads((re.findall(r"^COUNTS (.*)$", done.stderr, re.M) or ["{}"])[-1])
@@ -134,6 +144,7 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "said": counts,
         "seconds": round(seconds, 1),
         "guided": guided,
+        "reached_new_code": kept,
         "findings": max(len(new), int(bad)),
     }
 
@@ -175,7 +186,7 @@ def _child(name: str, options: argparse.Namespace) -> int:
     def test(data: bytes) -> None:
         said.add(fuzz_targets.call(name, data))
 
-    words = Path(options.child).parent / "words"
+    words = options.words
     quoted = ("".join(f"\\x{byte:02x}" for byte in word.encode()) for word in fuzz_targets.WORDS[name])
     words.write_text("".join(f'"{word}"\n' for word in quoted))
     arguments = [sys.argv[0], f"-max_len={fuzz_targets.MAX_LENGTH}", f"-timeout={HANG}", "-rss_limit_mb=3072"]
