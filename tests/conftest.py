@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What all tests share: where the kernel records are, and how long hypothesis looks."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ _common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=100, **_common)
 settings.register_profile("ci", max_examples=2000, derandomize=True, print_blob=True, **_common)
 settings.load_profile("default")
+
+#: For programs that are not Python.  .ci/sanitize loads AddressSanitizer into every process: Chromium hangs with it, and below
+#: valgrind, which puts a library of its own before it, it ends the program ("ASan runtime does not come first").
+FOREIGN = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
 @pytest.fixture(scope="session")

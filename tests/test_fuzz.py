@@ -4,6 +4,7 @@
 The corpus is what benchmarks/fuzz.py --save kept: the smallest inputs that reach all the code that a million reached.
 """
 
+import re
 import subprocess
 import sys
 
@@ -46,6 +47,13 @@ def test_changes_of_it(corpora, name, data):
         place %= len(content) + 1
         content = content[:place] + put + content[place + length :]
     fuzz_targets.call(name, content[: fuzz_targets.MAX_LENGTH])
+
+
+def test_a_night_tries_a_million_inputs(root):
+    text = (root / ".ci" / "nightly").read_text()
+    [each] = re.findall(r"\$\{FUZZ:-(\d+)\}", text)
+    assert int(each) * len(fuzz_targets.TARGETS) >= 1_000_000
+    assert '--corpus "$out/corpus"' in text
 
 
 def test_a_trace_without_accesses_has_figures(tmp_path):

@@ -92,8 +92,9 @@ finally:
 def test_a_signal_within_a_destructor_is_not_lost(number):
     """Python drops what is raised in a destructor or a weakref's callback: the command went on as if nothing had been said."""
     code = f"""
-import os, time, weakref
+import os, signal, time, weakref
 from cowfast.cli.signals import listen
+signal.signal({int(number)}, signal.default_int_handler if {int(number)} == signal.SIGINT else signal.SIG_DFL)  # under nohup too
 listen()
 class Thing: pass
 thing = Thing()

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from conftest import FOREIGN
 from cowfast.errors import TraceError
 from cowfast.events import format_event
 from cowfast.simulate import simulate
@@ -217,7 +218,7 @@ def valgrind(tmp_path, *program: str) -> Trace:
         "--trace-syscalls=yes",
         f"--log-file={tmp_path}/x.%p.log",
     ]
-    subprocess.run([*command, *program], check=True, capture_output=True)
+    subprocess.run([*command, *program], check=True, capture_output=True, env=FOREIGN)
     logs = sorted(tmp_path.glob("x.*.log"))
     try:
         return import_lackey(logs, tmp_path / "real.cow", seed=1)

@@ -36,13 +36,21 @@ changes bytes of 2,000 snapshots: each is refused, or runs on and every count is
 
 ## Sanitizers
 
-`.ci/sanitize` builds all extensions with AddressSanitizer and UndefinedBehaviorSanitizer and runs the tests that put native code to work, the changed snapshots among them,
-and a soak. On its way it found that Cython's own overflow checks took counts that wrap on purpose for errors and raised them where no exception can be; they stay off.
+`.ci/sanitize` builds all extensions twice: `checked` looks at every index, `sanitize` also has AddressSanitizer and UndefinedBehaviorSanitizer, whose runtimes
+are loaded into every process that the tests start. With each it runs the whole test suite, the changed snapshots and the kernel records among it, and a soak
+(`benchmarks/sanitize.py`). What a sanitizer says in any process is a finding, though no test failed. The tests of minutes each
+(marked `long`) are not run so, and leaks are not looked for: Python keeps too much on purpose.
+
+{sanitize}
+
+On its way it found that Cython's own overflow checks took counts that wrap on purpose for errors and raised them where no exception can be; they stay off.
 
 ## Threads
 
-Simulators share nothing: each thread with one of its own gets the counters of a run alone. One simulator used from a second thread while it runs is refused
-(`RuntimeError`), be it to run, to look at the state or to restore. A fork of Python while a simulator runs leaves both sides sound. A subinterpreter is refused by numpy.
+Simulators share nothing: each thread with one of its own gets the counters of a run alone. A simulator does one thing at a time: while `run`, `step`, `snapshot`,
+`save`, `restore`, `state`, `mappers` or `verify` is at work, each of them raises `RuntimeError` in a second thread, and changes nothing. The tables (`pages`, `ptes`, `slots`,
+`procs`, `refs`) and `counters` can be read meanwhile; the numbers in them are of different moments then. Tables are read-only views, each of which keeps the memory that it shows:
+a table that grows is replaced, and an older view stays as the table was. A fork of Python while a simulator runs leaves both sides sound. A subinterpreter is refused by numpy.
 The extension modules do not declare that they can do without the GIL: a free-threaded build of Python turns it on again, with its warning, when it imports them; the
 engine gives it back while it runs. tests/test_threads.py.
 
@@ -67,6 +75,24 @@ def soak(found: dict[str, Any]) -> str:
     return "\n".join(rows) + f"\n\n{found['policies']} policies."
 
 
+def sanitize(found: dict[str, Any]) -> str:
+    """Return a table of profiles, and the tests that were left out or skipped."""
+    rows = [
+        "| profile | tests passed | failed | left out | skipped | events soaked | verifications | findings |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    notes = []
+    for name, one in found["profiles"].items():
+        skipped = sum(one["skipped"].values())
+        rows.append(
+            f"| {name} | {one['passed']:,} | {one['failed']} | {len(one['left_out'])} | {skipped} |"
+            f" {one['soak_events']:,} | {one['soak_verifications']:,} | {one['findings']} |"
+        )
+        notes += [f"* left out of {name}: `{test}`: {why}" for test, why in one["left_out"].items()]
+        notes += [f"* skipped in {name} ({count}): {why}" for why, count in one["skipped"].items()]
+    return "\n".join(rows) + ("\n\n" + "\n".join(notes) if notes else "")
+
+
 def mutants(found: dict[str, Any]) -> str:
     """Return a table of kinds, and the survivors."""
     rows = ["| what was changed | places | tried | noticed |", "|---|---:|---:|---:|"]
@@ -87,8 +113,9 @@ def mutants(found: dict[str, Any]) -> str:
 def main() -> None:
     """Write the page."""
     data = ROOT / "docs" / "data" / "reliability"
-    figures = {name: json.loads((data / f"{name}.json").read_text()) for name in ("soak", "mutants")}
-    emit("docs/reliability.md", TEXT.format(soak=soak(figures["soak"]), mutants=mutants(figures["mutants"])))
+    figures = {name: json.loads((data / f"{name}.json").read_text()) for name in ("soak", "mutants", "sanitize")}
+    show = {"soak": soak, "mutants": mutants, "sanitize": sanitize}
+    emit("docs/reliability.md", TEXT.format(**{name: table(figures[name]) for name, table in show.items()}))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from conftest import FOREIGN
 from cowfast.plotting import Document
 from cowfast.report import render
 
@@ -35,7 +36,7 @@ def report(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET, env=FOREIGN)
         yield browser
         browser.close()
 
