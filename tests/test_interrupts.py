@@ -14,7 +14,8 @@ import time
 import numpy as np
 import pytest
 
-from cowfast._layout import Op
+from cowfast import Simulator
+from cowfast._layout import CONTENT, EVENT, Op
 from cowfast.cli import COMMANDS
 from cowfast.events import make_events
 from cowfast.policy import policy_names
@@ -152,6 +153,61 @@ def test_a_run_stops_within_a_fifth_of_a_second(threads, engine):
             )
     assert time.process_time() - stopped[0] < 0.2 * threads
     thread.join()
+
+
+class Signal(Exception):
+    pass
+
+
+def long_runs():
+    """Events of which a million take long, and then so many that the tables grow and grow."""
+    draw = np.random.default_rng(1)
+    pressed = np.zeros(3_000_000, EVENT)
+    pressed["op"], pressed["page"] = (
+        draw.choice([Op.READ, Op.WRITE], len(pressed)),
+        draw.integers(0, 4096, len(pressed)),
+    )
+    yield pytest.param({"space": 4096, "processes": 1, "memory": 2000}, pressed, 0.3, id="under pressure")
+    fresh = np.zeros(1 << 23, EVENT)
+    fresh["op"], fresh["page"] = Op.WRITE, np.arange(len(fresh))
+    yield pytest.param({"space": 1 << 23, "processes": 1, "memory": 1 << 23}, fresh, 0.1, id="new pages")
+
+
+@pytest.mark.parametrize(("machine", "events", "after"), [*long_runs()])
+def test_an_array_of_events_does_not_keep_signals_waiting(machine, events, after):
+    """The engine looks for none: Ctrl-C waited for the last event of the array."""
+    simulator, sent = Simulator("linux-6.18", machine), []
+
+    def obey(_number, _frame):
+        raise Signal
+
+    def later():
+        time.sleep(after)
+        sent.append(time.process_time())
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before, thread = signal.signal(signal.SIGUSR1, obey), threading.Thread(target=later)
+    thread.start()
+    try:
+        with pytest.raises(Signal):
+            while True:
+                simulator.run(events)
+        assert time.process_time() - sent[0] < 0.2
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        thread.join()
+    simulator.verify()
+    assert simulator.done > 0
+    assert simulator.run(events[:1]) == 1  # it is not held by the run that was interrupted
+
+
+def test_too_few_outcomes_are_refused_before_anything_is_done():
+    simulator, events = Simulator("linux-6.18", {"space": 16, "processes": 1}), np.zeros(100_000, EVENT)
+    events["op"] = Op.WRITE
+    for name, dtype in (("outcomes", np.uint32), ("values", CONTENT)):
+        with pytest.raises(ValueError, match=f"{name} has room for 99999 events, there are 100000"):
+            simulator.run(events, **{name: np.zeros(99_999, dtype)})
+    assert simulator.done == 0
 
 
 def test_a_finished_comparison_does_not_set_the_flag_of_its_caller():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +14,6 @@ from cowfast.errors import EventError, InvariantError, SpecError
 from cowfast.events import make_events, parse_event
 from cowfast.machine import Machine
 from cowfast.policy import Policy
-from cowfast.simulate._alone import Alone
 from cowfast.simulate._validate import validate
 from cowfast.simulate.setup import resolve_policy
 from cowfast.simulate.snapshot import load, save
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from cowfast.counters import Counters
 
 ENGINES = ("fast", "reference")
+
+#: Seconds of engine time after which a signal is looked for, and the first guess of how many events that is: under memory
+#: pressure an event can take a hundred times as long as without.
+_SLICE, _FIRST_SLICE = 0.05, {"fast": 1 << 14, "reference": 1 << 7}
 
 
 class Simulator:
@@ -62,7 +67,8 @@ class Simulator:
         self.engine_name = engine
         self.check_every = check_every
         self._contents = contents
-        self._alone = Alone()
+        self._lock = threading.Lock()
+        self._slice = _FIRST_SLICE.get(engine, 1)
         self._engine = engine_class(engine)(self.policy, self.machine, **({"contents": contents} if contents else {}))
 
     def run(
@@ -76,17 +82,23 @@ class Simulator:
         ``events`` is an array of dtype ``EVENT`` or event texts ("write 0 3").  ``outcomes`` (uint32, one per event)
         receives the outcome bits, ``values`` (``CONTENT``, one per event) what reads saw.  An event that is refused
         raises EventError and changes nothing; the ones before it are done.  Its index counts from the first event
-        that this simulator ever processed.
+        that this simulator ever processed.  After a signal whose handler raises (Ctrl-C), some events are done: see
+        :attr:`done`.
         """
         array = events if isinstance(events, np.ndarray) else make_events(map(parse_event, events))
-        with self._alone:
+        for name, each in (("outcomes", outcomes), ("values", values)):
+            if each is not None and len(each) < len(array):
+                raise ValueError(f"{name} has room for {len(each)} events, there are {len(array)}")
+        with self._alone():
             self._run(array, outcomes, values)
         return len(array)
 
     def _run(self, array: np.ndarray, outcomes: np.ndarray | None, values: np.ndarray | None) -> None:
-        step = self.check_every or max(len(array), 1)
-        for start in range(0, len(array), step):
-            piece = slice(start, start + step)
+        """In slices so short that a signal is obeyed at once: the engine itself does not look for one."""
+        start = 0
+        while start < len(array):
+            begun = time.perf_counter()
+            piece = slice(start, start + (self.check_every or self._slice))
             try:
                 self._engine.run(
                     array[piece],
@@ -97,6 +109,15 @@ class Simulator:
                 raise type(error)(self.done, error.event, error.reason, error.hint) from None
             if self.check_every:
                 self._engine.verify()
+            start = piece.stop
+            if start <= len(array):  # a shorter piece says nothing of how long a whole one takes
+                self._slice = max(1, int(self._slice * min(4.0, _SLICE / max(time.perf_counter() - begun, 1e-9))))
+
+    def _alone(self) -> threading.Lock:
+        """Refuse a second thread, or a signal handler's use, while a method is at work; of two that begin at once, one waits."""
+        if self._lock.locked():
+            raise RuntimeError("this simulator is at work in another thread; give each thread its own")
+        return self._lock
 
     def step(self, event: str | np.ndarray) -> int:
         """Process one event and return its outcome bits (``cowfast._layout.Outcome``)."""
@@ -135,7 +156,7 @@ class Simulator:
         """Return a copy of everything that the next event depends on, for :meth:`restore` (fast engine only)."""
         if self.engine_name != "fast":
             raise SpecError("only the fast engine has snapshots; the reference has to be run again")
-        with self._alone:
+        with self._alone():
             snapshot: dict[str, np.ndarray] = self._engine.snapshot()
         return snapshot
 
@@ -156,7 +177,7 @@ class Simulator:
         """
         if self.engine_name != "fast":
             raise SpecError("only the fast engine has snapshots; the reference has to be run again")
-        with self._alone:
+        with self._alone():
             self._restore(snapshot, trusted)
 
     def _restore(self, snapshot: Mapping[str, np.ndarray], trusted: bool) -> None:
@@ -179,19 +200,19 @@ class Simulator:
 
     def state(self) -> dict[str, Any]:
         """Return the whole state as a plain dictionary (docs/model.md section 10)."""
-        with self._alone:
+        with self._alone():
             state: dict[str, Any] = self._engine.state()
         return state
 
     def mappers(self, pid: int, page: int) -> list[int]:
         """Return the processes with a present pte of the page that ``pid`` has at this address; empty if it has none."""
-        with self._alone:
+        with self._alone():
             found: list[int] = self._engine.mappers(pid, page)
         return found
 
     def verify(self) -> None:
         """Recompute every count from the page tables; InvariantError names the first that is wrong."""
-        with self._alone:
+        with self._alone():
             self._engine.verify()
 
     @property
