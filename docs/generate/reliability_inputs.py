@@ -62,6 +62,9 @@ OSError. `cow-sealed` are containers whose checksums are made right after the ch
 | a number of more than 4300 digits in TOML ended in a traceback, as did nesting in a spec | `test_toml_that_python_itself_refuses` |
 | a range of a spec became a list before it was counted | `test_a_range_that_would_fill_memory` |
 | a row without counters, or with texts in them, ended in a traceback later | `test_a_row_that_others_cannot_rely_on` |
+| Ctrl-C within `Simulator.run` waited for the last event of the array | `test_an_array_of_events_does_not_keep_signals_waiting` |
+| an untrusted restore put a new engine in place of the one that another thread ran | `test_a_restore_does_not_take_away_what_another_thread_runs` |
+| two threads that began at once with events that do not lie side by side made counts wrong | `test_two_threads_begin_at_once` |
 
 ## Signals
 
@@ -74,7 +77,8 @@ the next start drops.
 
 The time is the whole command's, with the end of the interpreter and whatever library is at work; `bench` measures calls that it
 does not cut. After each: the exit code, every output the earlier one or whole, no temporary files, no descendants, no lock. A run looks for signals
-between slices of about 50 ms of events. A single event is never cut; the longest there are:
+between slices of about 50 ms of events, an array given to `Simulator.run` too. A single event is never cut, nor is the growth of the tables, which,
+with unlimited memory, comes each time that the pages double; the longest there are:
 
 {longest}
 """
@@ -116,7 +120,7 @@ def signals(found: dict[str, Any]) -> str:
 
 def longest(found: dict[str, Any]) -> str:
     """Return the longest single events."""
-    rows = [["event", "what it is", "seconds"]]
+    rows = [["event", "what it is", "processor time [s]"]]
     rows += [[f"`{one['event']}`", one["what"], f"{one['seconds']:.4f}"] for one in found["longest events"]]
     return table(rows, "llr")
 
