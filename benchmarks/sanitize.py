@@ -60,6 +60,7 @@ def main() -> int:
         figures = {
             "date": datetime.now(UTC).date().isoformat(),
             "python": platform.python_version(),
+            "tests": options.tests or f"all ({options.marks})",
             "left_out": LEFT_OUT[options.profile],
             **_tests(options, folder, environment),
             **_soak(options, folder, environment),
