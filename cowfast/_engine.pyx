@@ -15,6 +15,7 @@ from cowfast.counters import Counters
 from cowfast.errors import InvariantError, MachineError, raise_status
 from cowfast.events import format_event
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -2472,6 +2473,14 @@ _FIELDS = [  # of Sim, but for the pointers
 SIM = np.dtype({"names": [f[0] for f in _FIELDS], "formats": [f[1] for f in _FIELDS], "offsets": [f[2] for f in _FIELDS], "itemsize": sizeof(Sim)})
 
 
+cdef void *address(array) except? NULL:
+    """Where a contiguous array's records lie; unlike ``array.ctypes.data`` without running Python code."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
+    PyBuffer_Release(&view)
+    return view.buf
+
+
 def _reserve(machine, n):
     """*n* leaf numbers, all 0: the directories of all processes in one flat array.  Where that is large it is address space,
     of which the system gives memory only to the pages that are touched, as a page table would, at no cost to a lookup."""
@@ -2553,32 +2562,33 @@ cdef class Engine:
             s.entry[at] = entry_of(&self.s, s.swap_in + <int>behind, at)
 
     cdef void point(self):
-        """The struct's pointers follow the arrays."""
+        """The struct's pointers follow the arrays.  No Python code runs from a change of ``arrays`` to the end of this: a
+        signal whose handler raises would leave pointers to freed memory behind."""
         cdef Sim *s = &self.s
         cdef dict a = self.arrays
-        s.dirs = <uint32_t *><size_t>a["dirs"].ctypes.data
-        s.dir_used = <uint8_t *><size_t>a["dir_used"].ctypes.data
-        s.procs = <proc_t *><size_t>a["procs"].ctypes.data
-        s.refs = <ref_t *><size_t>a["refs"].ctypes.data
-        s.slots = <slot_t *><size_t>a["slots"].ctypes.data
-        s.batch = <uint32_t *><size_t>a["batch"].ctypes.data
-        s.batch_len = <uint32_t *><size_t>a["batch_len"].ctypes.data
-        s.c = <uint64_t *><size_t>a["counters"].ctypes.data
-        s.write_fault = <check_t *><size_t>a["write_fault"].ctypes.data
-        s.verdict = <uint8_t *><size_t>a["verdict"].ctypes.data
-        s.entry = <uint8_t *><size_t>a["entry"].ctypes.data
-        s.swap_in = <check_t *><size_t>a["swap_in"].ctypes.data
-        s.pages = <page_t *><size_t>a["pages"].ctypes.data
-        s.page_free = <uint32_t *><size_t>a["page_free"].ctypes.data
-        s.ring[INACTIVE] = <uint32_t *><size_t>a["ring"].ctypes.data
+        s.dirs = <uint32_t *>address(a["dirs"])
+        s.dir_used = <uint8_t *>address(a["dir_used"])
+        s.procs = <proc_t *>address(a["procs"])
+        s.refs = <ref_t *>address(a["refs"])
+        s.slots = <slot_t *>address(a["slots"])
+        s.batch = <uint32_t *>address(a["batch"])
+        s.batch_len = <uint32_t *>address(a["batch_len"])
+        s.c = <uint64_t *>address(a["counters"])
+        s.write_fault = <check_t *>address(a["write_fault"])
+        s.verdict = <uint8_t *>address(a["verdict"])
+        s.entry = <uint8_t *>address(a["entry"])
+        s.swap_in = <check_t *>address(a["swap_in"])
+        s.pages = <page_t *>address(a["pages"])
+        s.page_free = <uint32_t *>address(a["page_free"])
+        s.ring[INACTIVE] = <uint32_t *>address(a["ring"])
         s.ring[ACTIVE] = s.ring[INACTIVE] + s.ring_cap
-        s.wb_page = <uint32_t *><size_t>a["wb_page"].ctypes.data
-        s.wb_due = <uint64_t *><size_t>a["wb_due"].ctypes.data
-        s.contents = <content_t *><size_t>a["contents"].ctypes.data if "contents" in a else NULL
-        s.slot_contents = <content_t *><size_t>a["slot_contents"].ctypes.data if "slot_contents" in a else NULL
+        s.wb_page = <uint32_t *>address(a["wb_page"])
+        s.wb_due = <uint64_t *>address(a["wb_due"])
+        s.contents = <content_t *>address(a["contents"]) if "contents" in a else NULL
+        s.slot_contents = <content_t *>address(a["slot_contents"]) if "slot_contents" in a else NULL
         if "ptes" in a:
-            s.ptes = <pte_t *><size_t>a["ptes"].ctypes.data
-            s.leaf_free = <uint32_t *><size_t>a["leaf_free"].ctypes.data
+            s.ptes = <pte_t *>address(a["ptes"])
+            s.leaf_free = <uint32_t *>address(a["leaf_free"])
 
     cdef void alone(self) except *:
         """Nobody may move the tables, or look at them between two counts, while another thread runs events."""
@@ -2586,38 +2596,36 @@ cdef class Engine:
             raise RuntimeError("this simulator runs in another thread; give each thread its own")
 
     cdef void grow_pages(self, cap, contents=None) except *:
-        """Room for *cap* page records; what is there stays."""
-        a = self.arrays
-        kinds = {"pages": layout.PAGE}
+        """Room for *cap* page records; what is there stays.  All or nothing: the engine changes once there is memory for all."""
+        cdef Sim *s = &self.s
+        a, new = self.arrays, {"pages": np.zeros(cap, layout.PAGE), "page_free": np.zeros(cap, np.uint32)}
         if contents or (contents is None and "contents" in a):
-            kinds["contents"] = layout.CONTENT
-        for name, dtype in kinds.items():
-            fresh = np.zeros(cap, dtype)
-            if name in a:
-                fresh[: len(a[name])] = a[name]
-            a[name] = fresh
-        free = np.zeros(cap, np.uint32)
-        if "page_free" in a:
-            free[: self.s.free_movable] = a["page_free"][: self.s.free_movable]
-            free[cap - self.s.free_unmovable :] = a["page_free"][self.s.page_cap - self.s.free_unmovable :]
-        a["page_free"] = free
-        queue = self.writeback()
-        self.s.wb_head, self.s.page_cap = 0, cap
-        self.s.wb_cap = cap if self.s.latency else 1  # without latency nothing waits
-        a["wb_page"], a["wb_due"] = np.zeros(self.s.wb_cap, np.uint32), np.zeros(self.s.wb_cap, np.uint64)
-        for i, (page, due) in enumerate(queue):
-            a["wb_page"][i], a["wb_due"][i] = page, due
-        ring = np.zeros((2, cap + max(cap // 2, min(cap * 3, 1 << 16)) + 64), np.uint32)
+            new["contents"] = np.zeros(cap, layout.CONTENT)
+        wb_cap = cap if s.latency else 1  # without latency nothing waits
+        new["wb_page"], new["wb_due"] = np.zeros(wb_cap, np.uint32), np.zeros(wb_cap, np.uint64)
+        new["ring"] = np.zeros((2, cap + max(cap // 2, min(cap * 3, 1 << 16)) + 64), np.uint32)
+        lengths = [0, 0]
+        if "pages" in a:
+            for name in ("pages", "contents"):
+                if name in a:
+                    new[name][: len(a[name])] = a[name]
+            new["page_free"][: s.free_movable] = a["page_free"][: s.free_movable]
+            new["page_free"][cap - s.free_unmovable :] = a["page_free"][s.page_cap - s.free_unmovable :]
+            for i, (page, due) in enumerate(self.writeback()):
+                new["wb_page"][i], new["wb_due"][i] = page, due
+            for which in (INACTIVE, ACTIVE):
+                listed = self.listed(which)
+                lengths[which] = len(listed)
+                new["ring"][which, : len(listed)] = listed
+                new["pages"]["lru"][listed] = np.arange(len(listed))
+        a.update(new)
+        s.page_cap, s.ring_cap, s.wb_head, s.wb_cap = cap, new["ring"].shape[1], 0, wb_cap
         for which in (INACTIVE, ACTIVE):
-            listed = self.listed(which) if "ring" in a else ()
-            ring[which, : len(listed)] = listed
-            a["pages"]["lru"][np.asarray(listed, np.uint32)] = np.arange(len(listed))
-            self.s.tail[which], self.s.head[which], self.s.span[which] = 0, len(listed), len(listed)
-        a["ring"], self.s.ring_cap = ring, ring.shape[1]
+            s.tail[which], s.head[which], s.span[which] = 0, lengths[which], lengths[which]
         self.point()
 
     cdef void grow_leaves(self, n) except *:
-        """*n* more leaf tables, but not more than there are places for."""
+        """*n* more leaf tables, but not more than there are places for; all or nothing."""
         a = self.arrays
         old = len(a["ptes"]) // LEAF
         n = min(n, <size_t>self.s.processes * self.s.ndir + 1 - old)
@@ -2657,12 +2665,12 @@ cdef class Engine:
         if outcomes is not None:
             if outcomes.dtype != np.uint32 or len(outcomes) < n or not outcomes.flags.c_contiguous or not outcomes.flags.writeable:
                 raise ValueError("outcomes must be a writable contiguous uint32 array, one per event")
-            o = <uint32_t *><size_t>outcomes.ctypes.data
+            o = <uint32_t *>address(outcomes)
         if values is not None:
             if values.dtype != layout.CONTENT or len(values) < n or not values.flags.c_contiguous or not values.flags.writeable:
                 raise ValueError("values must be a writable contiguous CONTENT array, one per event")
-            v = <content_t *><size_t>values.ctypes.data
-        e = <event_t *><size_t>events.ctypes.data
+            v = <content_t *>address(values)
+        e = <event_t *>address(events)
         while i < n:
             before = i
             s.far = len(self.arrays["ptes"]) * sizeof(pte_t) + s.live * sizeof(page_t) > _PREFETCH_ABOVE
@@ -2708,17 +2716,19 @@ cdef class Engine:
         shapes = {name: array.dtype for name, array in snapshot.items() if name not in ("sim", "leaf_place")}
         if len(scalars) != sizeof(Sim) or shapes != {name: array.dtype for name, array in self.arrays.items() if name not in _DIRECTORIES}:
             raise ValueError("the snapshot is of another build or another machine")
+        arrays = {name: np.array(snapshot[name], order="C") for name in shapes}
         dirs, used = self.arrays["dirs"], self.arrays["dir_used"]
         pids, places, _ = self.leaves()
-        dirs[pids * self.s.ndir + places] = 0
+        before = pids * self.s.ndir + places
+        leaves = np.flatnonzero(snapshot["leaf_place"])
+        after = snapshot["leaf_place"][leaves].astype(np.intp) - 1
+        groups = after // self.s.dir_group
+        dirs[before] = 0
         used[:] = 0
-        self.arrays = {name: np.array(snapshot[name], order="C") for name in shapes} | {"dirs": dirs, "dir_used": used}
+        dirs[after] = leaves
+        used[groups] = 1
+        self.arrays.update(arrays)
         memcpy(&self.s, &scalars[0], sizeof(Sim))
-        places = np.asarray(snapshot["leaf_place"])
-        leaves = np.flatnonzero(places)
-        at = places[leaves].astype(np.intp) - 1
-        dirs[at] = leaves
-        used[at // self.s.dir_group] = 1
         self.point()
 
     @property

@@ -201,6 +201,45 @@ def test_an_array_of_events_does_not_keep_signals_waiting(machine, events, after
     assert simulator.run(events[:1]) == 1  # it is not held by the run that was interrupted
 
 
+@pytest.mark.parametrize("what", ["run", "restore"])
+def test_a_signal_while_a_table_is_replaced(what):
+    """Wherever Python code runs a handler can raise; between a table's replacement and the engine's pointer to it none may run.
+
+    Some did, to take the address, and the next run read and wrote freed memory.
+    """
+    events = np.zeros(40_000, EVENT)
+    events["op"], events["page"] = Op.WRITE, np.arange(len(events))
+    machine = {"space": len(events), "processes": 1}
+    undisturbed = Simulator("linux-6.18", machine)
+    undisturbed.run(events)
+    seen, moment = 0, 0
+
+    def hook(_frame, kind, _argument):
+        nonlocal seen
+        seen += kind == "call"
+        if seen == moment:
+            raise Signal
+
+    while seen >= moment:  # until the moment lies behind the last call
+        seen, moment = 0, moment + 1
+        simulator = Simulator("linux-6.18", machine)
+        simulator.run(events[:9000])
+        before = simulator.snapshot()
+        sys.setprofile(hook)
+        try:
+            simulator.restore(before, trusted=True) if what == "restore" else simulator.run(events[9000:])
+        except Signal:
+            assert seen == moment
+        finally:
+            sys.setprofile(None)
+        simulator.verify()
+        simulator.run(events[simulator.done :])
+        simulator.verify()
+        assert simulator.counters == undisturbed.counters
+        assert np.array_equal(simulator.pages["vpage"], undisturbed.pages["vpage"])
+    assert moment > 3
+
+
 def test_too_few_outcomes_are_refused_before_anything_is_done():
     simulator, events = Simulator("linux-6.18", {"space": 16, "processes": 1}), np.zeros(100_000, EVENT)
     events["op"] = Op.WRITE
