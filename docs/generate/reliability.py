@@ -43,12 +43,15 @@ are loaded into every process that the tests start. With each it runs the whole 
 
 {sanitize}
 
-On its way it found that Cython's own overflow checks took counts that wrap on purpose for errors and raised them where no exception can be; they stay off.
+On its way it found that a signal's handler which raised while a table was replaced left the engine with the addresses of freed ones: the next run read them
+(`test_a_signal_while_a_table_is_replaced`). And that Cython's own overflow checks took counts that wrap on purpose for errors and raised them where no exception can
+be; they stay off.
 
 ## Threads
 
 Simulators share nothing: each thread with one of its own gets the counters of a run alone. A simulator does one thing at a time: while `run`, `step`, `snapshot`,
-`save`, `restore`, `state`, `mappers` or `verify` is at work, each of them raises `RuntimeError` in a second thread, and changes nothing. The tables (`pages`, `ptes`, `slots`,
+`save`, `restore`, `state`, `mappers` or `verify` is at work, each of them raises `RuntimeError` in a second thread, and changes nothing; of two that begin at the same moment
+one may wait for the other instead. The tables (`pages`, `ptes`, `slots`,
 `procs`, `refs`) and `counters` can be read meanwhile; the numbers in them are of different moments then. Tables are read-only views, each of which keeps the memory that it shows:
 a table that grows is replaced, and an older view stays as the table was. A fork of Python while a simulator runs leaves both sides sound. A subinterpreter is refused by numpy.
 The extension modules do not declare that they can do without the GIL: a free-threaded build of Python turns it on again, with its warning, when it imports them; the
