@@ -98,13 +98,14 @@ def _tests(options: argparse.Namespace, folder: Path, environment: dict[str, str
         subprocess.run([*pytest, "--collect-only", *names], check=True, cwd=ROOT, env=environment, capture_output=True)
     report, begun = folder / "tests.xml", time.monotonic()
     chosen = [f"--deselect={name}" for name in names]
-    subprocess.run(
+    done = subprocess.run(
         [*pytest, "-m", options.marks, f"--junitxml={report}", *chosen, *options.tests],
         check=False,
         cwd=ROOT,
         env=environment,
     )
-    if not report.exists():  # the process died
+    if not report.exists():
+        print(f"the tests' process died: {done.returncode}")
         return {"passed": 0, "failed": 1, "skipped": {}, "seconds": round(time.monotonic() - begun)}
     cases = list(ElementTree.parse(report).iter("testcase"))
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
