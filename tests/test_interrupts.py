@@ -155,6 +155,20 @@ def test_a_run_stops_within_a_fifth_of_a_second(threads, engine):
     thread.join()
 
 
+def test_the_end_of_a_chunk_does_not_lengthen_the_slices():
+    """A short last piece was taken for a fast one: the next slice was four times as long, and so was the wait for its end."""
+    from cowfast.simulate import run
+
+    events = make_events([(Op.WRITE, 0, 1)])
+    [one] = run._start(events, ["linux-6.18"], machine=None, seed=0, memory=None, parameters=None, engine="fast", chunk=None,
+                       check_every=0, sample_every=0)  # fmt: skip
+    before = one._slice
+    for _ in range(5):
+        one.feed(events, lambda: False)
+    assert one._slice == before
+    assert one.simulator._slice == before
+
+
 class Signal(Exception):
     pass
 

@@ -148,7 +148,8 @@ class _Run:
             size = -(-self._slice // every) * every
             self._feed(events[start : start + size])
             start += size
-            self._slice = max(1, int(self._slice * min(4.0, _SLICE / max(time.perf_counter() - begun, 1e-9))))
+            if start <= len(events):  # a shorter piece says nothing of how long a whole one takes
+                self._slice = max(1, int(self._slice * min(4.0, _SLICE / max(time.perf_counter() - begun, 1e-9))))
 
     def _feed(self, events: np.ndarray) -> None:
         begun = time.thread_time()

@@ -39,7 +39,7 @@ changes bytes of 2,000 snapshots: each is refused, or runs on and every count is
 `.ci/sanitize` builds all extensions twice: `checked` looks at every index, `sanitize` also has AddressSanitizer and UndefinedBehaviorSanitizer, whose runtimes
 are loaded into every process that the tests start. With each it runs the whole test suite, the changed snapshots and the kernel records among it, and a soak
 (`benchmarks/sanitize.py`). What a sanitizer says in any process is a finding, though no test failed. The tests of minutes each
-(marked `long`) are not run so, and leaks are not looked for: Python keeps too much on purpose.
+(marked `long`; `slow` are those of seconds) are not run so, and leaks are not looked for: Python keeps too much on purpose.
 
 {sanitize}
 
@@ -81,14 +81,14 @@ def soak(found: dict[str, Any]) -> str:
 def sanitize(found: dict[str, Any]) -> str:
     """Return a table of profiles, and the tests that were left out or skipped."""
     rows = [
-        "| profile | tests passed | failed | left out | skipped | events soaked | verifications | findings |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| profile | tests | passed | failed | left out | skipped | events soaked | verifications | findings |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     notes = []
     for name, one in found["profiles"].items():
         skipped = sum(one["skipped"].values())
         rows.append(
-            f"| {name} | {one['passed']:,} | {one['failed']} | {len(one['left_out'])} | {skipped} |"
+            f"| {name} | {one.get('tests', 'all (not long)')} | {one['passed']:,} | {one['failed']} | {len(one['left_out'])} | {skipped} |"
             f" {one['soak_events']:,} | {one['soak_verifications']:,} | {one['findings']} |"
         )
         notes += [f"* left out of {name}: `{test}`: {why}" for test, why in one["left_out"].items()]
