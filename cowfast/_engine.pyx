@@ -628,7 +628,6 @@ cdef bint shrink_page(Sim *s, uint32_t p, bint look_at_references) noexcept nogi
             s.slots[n].flags |= SLOT_WORKINGSET
     else:
         free_the_slot(s, n)
-    page.flags &= ~<uint32_t>PG_ISOLATED
     put_page(s, p, 2)
     s.round_freed = True
     return True
@@ -2484,7 +2483,7 @@ cdef void *address(array) except? NULL:
 def _reserve(machine, n):
     """*n* leaf numbers, all 0: the directories of all processes in one flat array.  Where that is large it is address space,
     of which the system gives memory only to the pages that are touched, as a page table would, at no cost to a lookup."""
-    if n * 4 <= _RESERVE_ABOVE:
+    if n * 4 <= _RESERVE_ABOVE or not hasattr(mmap, "MAP_PRIVATE"):
         return np.zeros(n, np.uint32)
     try:
         space = mmap.mmap(-1, n * 4, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
