@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from cowfast import _engine
 from cowfast._engine import Engine
-from cowfast._layout import CONTENT, Op
+from cowfast._layout import CONTENT, EventFlag, Op
 from cowfast.errors import EventError
 from cowfast.events import format_event, make_events
 from cowfast.policy import load_policy
@@ -112,6 +113,40 @@ def test_fresh_is_about_the_batch_of_the_cpu_that_faults(tmp_path, cpu, counted)
     events = make_events([(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.EXIT, 1), (Op.CPU, 0, 0, cpu), (Op.WRITE, 0, 0)])
     for kind in (Reference, Engine):
         engine = kind(load_policy(str(file)), machine)
+        engine.run(events)
+        counters = engine.state()["counters"]
+        assert (counters["write_faults"], counters[counted]) == (1, 1), kind
+
+
+@pytest.mark.parametrize("drained", [False, True])
+def test_a_page_that_is_got_again_becomes_active(drained):
+    """mark_page_accessed, the second time and with a fault: from the inactive list to the active one, or once its batch is drained."""
+    from cowfast.machine import Machine
+
+    drain = [(Op.DRAIN, 0)]
+    before = [(Op.WRITE, 0, 0), *drain * drained, (Op.FORK, 0, 0, 1), (Op.EXIT, 1)]
+    got = [(Op.GET, 0, 0, 0), (Op.PUT, 0, 0, 0), (Op.GET, 0, 0, 0, EventFlag.EV_WRITE), (Op.PUT, 0, 0, 0)]
+    states = []
+    for kind in (Reference, partial(Engine, contents=True)):
+        engine = kind(load_policy("linux-5.7"), Machine(space=4, processes=3, references=2))
+        engine.run(make_events([*before, *got]))
+        states.append(engine.state())
+        engine.run(make_events(drain))
+        assert engine.state()["counters"]["reuses"] == 1, kind
+        assert engine.state()["active"] == [1], kind
+    assert differences(*states) == {}
+
+
+@pytest.mark.parametrize(("filled", "counted"), [(0, "reuses"), (3, "copies")])
+def test_a_write_fault_may_ask_whether_swap_is_full(tmp_path, filled, counted):
+    from cowfast.machine import Machine
+
+    file = tmp_path / "copy-full.toml"
+    file.write_text('name = "copy-full"\nbased_on = "linus-2022"\nwrite_fault = ["copy if swap full", "reuse"]\n')
+    fill = [(Op.FILLSWAP, 0, 0, filled)] if filled else []
+    events = make_events([(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.EXIT, 1), *fill, (Op.WRITE, 0, 0)])
+    for kind in (Reference, Engine):
+        engine = kind(load_policy(str(file)), Machine(space=4, processes=3, swap_slots=4))
         engine.run(events)
         counters = engine.state()["counters"]
         assert (counters["write_faults"], counters[counted]) == (1, 1), kind

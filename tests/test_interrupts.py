@@ -36,6 +36,8 @@ def inputs(tmp_path_factory):
 @pytest.mark.parametrize("number", ENDED)
 def test_sigterm_leaves_no_part_of_a_trace(inputs, tmp_path, number):
     """An end that Python does not turn into an exception by itself used to leave `.NAME.part`."""
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"whoever runs the tests ignores signal {number} (nohup?), and so do those whom they start")
     (tmp_path / "out.cow").write_bytes(b"earlier")
     words = ["trace", "import", "perf", str(inputs / "perf.txt"), "-o", "out.cow"]
     process = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
