@@ -1642,14 +1642,27 @@ cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept no
     """The child's 512 ptes are the parent's, both read-only; it goes behind its parent in each ring."""
     pte_make(s, child, d << 9)
     if s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED:
-        return copy_leaf(s, pid, child, d, False, True)
+        return copy_leaf(s, pid, child, d, False, True, False)
+    if uniform_leaf(<uint64_t *>pte_at(s, pid, d << 9)):
+        return copy_leaf(s, pid, child, d, True, False, True)
     if s.far:
-        return copy_leaf(s, pid, child, d, True, False)
-    return copy_leaf(s, pid, child, d, False, False)
+        return copy_leaf(s, pid, child, d, True, False, False)
+    return copy_leaf(s, pid, child, d, False, False, False)
 
-cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint far, bint pinned) noexcept nogil:
+cdef inline bint uniform_leaf(uint64_t *mine) noexcept nogil:
+    """Is every pte of the leaf present, and the next in its ring of the same process (itself, or the last child)?"""
+    cdef uint64_t others = (mine[0] ^ PTE_PRESENT) & PTE_KIND
+    cdef uint32_t i, k
+    for i in range(0, LEAF, 16):
+        for k in range(16):
+            others |= (mine[i + k] ^ mine[0]) & (NEXT_MASK | PTE_KIND)
+        if others:  # as a rule among the first
+            return False
+    return True
+
+cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint far, bint pinned, bint uniform) noexcept nogil:
     """A pte is one word to load and one to store: number and bits, then next, then prev.  A process that has *pinned* copies
-    its pinned pages at once, and may find no room for that."""
+    its pinned pages at once, and may find no room for that.  In a *uniform* leaf all rings lead to one other leaf."""
     cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
     cdef uint64_t *theirs = <uint64_t *>pte_at(s, child, d << 9)
     cdef uint16_t *ptes = <uint16_t *>s.ptes
@@ -1658,14 +1671,17 @@ cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint
     cdef size_t ndir = s.ndir
     cdef page_t *page
     cdef uint64_t pte, next_is_child = <uint64_t>child << NEXT_SHIFT, prev_is_parent = <uint64_t>pid << PREV_SHIFT
+    cdef uint16_t *nexts = links_of(ptes, leaves, ndir, mine[0] >> NEXT_SHIFT & 0xffff, 0)  # if uniform
     cdef uint64_t kept = ~<uint64_t>(PTE_WRITE | PTE_BLANK)
     cdef uint32_t i, present = 0, swapped = 0, zeros = 0, early = 0
     cdef int status = OK
     for i in range(LEAF):
-        if far:
+        if uniform:
+            COWFAST_PREFETCH_PAGE(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
+        elif far:
             ahead_leaf(mine, i, pages, ptes, leaves, ndir)
         pte = mine[i]
-        if pte & PTE_KIND == PTE_PRESENT:
+        if uniform or pte & PTE_KIND == PTE_PRESENT:
             page = pages + (<uint32_t>pte >> PTE_SHIFT)
             if pinned and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
                 early += 1
@@ -1675,7 +1691,10 @@ cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint
                 continue
             mine[i] = (pte & kept & ~NEXT_MASK) | next_is_child
             theirs[i] = (pte & kept & ~(PREV_MASK | <uint64_t>PTE_YOUNG)) | prev_is_parent
-            links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, i)[3] = <uint16_t>child  # a parent alone is its own neighbour
+            if uniform:
+                nexts[i * 4 + 3] = <uint16_t>child
+            else:
+                links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, i)[3] = <uint16_t>child  # a parent alone is its own neighbour
             page.refs += 1
             page.flags &= ~<uint32_t>PG_EXCL
             page.maps += 1
