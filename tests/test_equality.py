@@ -124,13 +124,14 @@ def test_a_page_that_is_got_again_becomes_active(drained):
     from cowfast.machine import Machine
 
     drain = [(Op.DRAIN, 0)]
-    before = [(Op.WRITE, 0, 0), *drain * drained, (Op.FORK, 0, 0, 1), (Op.EXIT, 1)]
+    before = [(Op.WRITE, 0, 0), *drain * drained, (Op.PROTECT, 0, 0, 1)]  # not fork and exit: an exit drains
     got = [(Op.GET, 0, 0, 0), (Op.PUT, 0, 0, 0), (Op.GET, 0, 0, 0, EventFlag.EV_WRITE), (Op.PUT, 0, 0, 0)]
     states = []
     for kind in (Reference, partial(Engine, contents=True)):
         engine = kind(load_policy("linux-5.7"), Machine(space=4, processes=3, references=2))
         engine.run(make_events([*before, *got]))
         states.append(engine.state())
+        assert engine.state()["batches"] == [[] if drained else [1]], kind
         engine.run(make_events(drain))
         assert engine.state()["counters"]["reuses"] == 1, kind
         assert engine.state()["active"] == [1], kind
