@@ -191,11 +191,17 @@ cdef inline void lru_place(Sim *s, uint32_t p, page_t *page, int which, bint at_
     s.span[which] += 1
     s.length[which] += 1
 
+cdef inline void make_room(Sim *s, uint32_t n) noexcept nogil:
+    """For n more entries, at either end of either list."""
+    if s.span[INACTIVE] + n > s.ring_cap:
+        close_holes(s, INACTIVE)
+    if s.span[ACTIVE] + n > s.ring_cap:
+        close_holes(s, ACTIVE)
+
 cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
     cdef page_t *page = s.pages + p
     cdef int which = list_of(page)
-    if s.span[which] == s.ring_cap:
-        close_holes(s, which)
+    make_room(s, 1)
     lru_place(s, p, page, which, at_tail)
     changed(s, which, 1)
 
@@ -210,14 +216,19 @@ cdef inline void lru_remove(Sim *s, uint32_t p) noexcept nogil:
 # ------------------------------------------------------------------ pages
 
 cdef void free_page(Sim *s, uint32_t p) noexcept nogil:
-    cdef page_t *page = s.pages + p
-    cdef uint32_t i, unmovable = page.flags & PG_UNMOVABLE
-    if page.flags & PG_LRU:
+    cdef uint32_t i
+    if s.pages[p].flags & PG_LRU:
         lru_remove(s, p)
-    if page.flags & PG_LOCKED:  # whoever holds the lock holds no page any more
+    if s.pages[p].flags & PG_LOCKED:  # whoever holds the lock holds no page any more
         for i in range(s.ref_high):
             if s.refs[i].kind == REF_LOCK and s.refs[i].page == p:
                 s.refs[i].page = 0
+    free_number(s, p)
+
+cdef inline void free_number(Sim *s, uint32_t p) noexcept nogil:
+    """``free_page`` of one that is on no list and not locked."""
+    cdef page_t *page = s.pages + p
+    cdef uint32_t unmovable = page.flags & PG_UNMOVABLE
     page.flags = unmovable
     if unmovable:
         s.free_unmovable += 1
@@ -244,29 +255,20 @@ cdef inline uint32_t take_unmovable(Sim *s) noexcept nogil:
     s.free_unmovable -= 1
     return s.page_free[s.page_cap - 1 - s.free_unmovable]
 
-cdef int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
+cdef inline int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
     """Charge, then a number (1); refs 1."""
-    cdef bint unmovable = s.unmovable and s.longterm_unmovable
     cdef uint32_t p
     cdef page_t *page
     cdef int status = charge(s)
     if status:
         return status
-    if unmovable and s.free_unmovable:
-        p = take_unmovable(s)
-    elif not unmovable and s.free_movable:
-        p = take_movable(s)
-    elif s.memory == 0 or s.next_page <= s.memory:
-        p = s.next_page
-        s.next_page += 1
-    else:
-        p = take_movable(s) if unmovable else take_unmovable(s)
+    p = take_movable(s) if s.free_movable and not s.unmovable else take_other(s)
     page = s.pages + p
     page.refs = 1
     page.vpage = v
     page.slot = 0
     page.lru = 0
-    page.flags = PG_UNMOVABLE if unmovable else 0
+    page.flags = PG_UNMOVABLE if s.unmovable and s.longterm_unmovable else 0
     page.maps = page.owner = 0
     if s.contents != NULL:
         s.contents[p].first = s.contents[p].last = 0
@@ -277,24 +279,36 @@ cdef int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
     number[0] = p
     return OK
 
-cdef void drain(Sim *s, uint32_t cpu) noexcept nogil:
+cdef uint32_t take_other(Sim *s) noexcept nogil:
+    """A number where the list of free movable ones is empty, or another is wanted."""
+    cdef bint unmovable = s.unmovable and s.longterm_unmovable
+    if unmovable and s.free_unmovable:
+        return take_unmovable(s)
+    if not unmovable and s.free_movable:
+        return take_movable(s)
+    if s.memory == 0 or s.next_page <= s.memory:
+        s.next_page += 1
+        return s.next_page - 1
+    return take_movable(s) if unmovable else take_unmovable(s)
+
+cdef inline void drain(Sim *s, uint32_t cpu) noexcept nogil:
     """lru_add_drain: all pages to the lists, then all references dropped."""
-    cdef uint32_t n = s.batch_len[cpu], i, p
-    cdef uint32_t *batch = s.batch + <size_t>cpu * s.batch_size
-    cdef int which
-    s.batch_len[cpu] = 0
     s.c[<int>C_DRAINS] += 1
-    s.c[<int>C_DRAINED_PAGES] += n
     s.outcome |= DRAINED
+    if s.batch_len[cpu]:
+        empty_batch(s, s.batch + <size_t>cpu * s.batch_size, s.batch_len + cpu)
+
+cdef void empty_batch(Sim *s, uint32_t *batch, uint32_t *length) noexcept nogil:
+    cdef uint32_t n = length[0], i, p
+    length[0] = 0
+    s.c[<int>C_DRAINED_PAGES] += n
     if s.stat_step:
         for i in range(n):
             lru_add(s, batch[i], False)
         for i in range(n):
             put_page(s, batch[i], 1)
         return
-    for which in range(2):
-        if s.span[which] + n > s.ring_cap:
-            close_holes(s, which)
+    make_room(s, n)
     for i in range(n):  # without steps nobody can tell the order of an add and another page's put
         p = batch[i]
         lru_place(s, p, s.pages + p, list_of(s.pages + p), False)
@@ -317,13 +331,17 @@ cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
 cdef inline int64_t free_slots(Sim *s) noexcept nogil:
     return <int64_t>s.total_slots - s.used_slots - s.filled
 
+cdef inline bint slot_left(Sim *s) noexcept nogil:
+    """Is any slot free?"""
+    return s.used_slots + s.filled < s.total_slots
+
 cdef inline bint swap_full(Sim *s) noexcept nogil:
     return s.half_full
 
 cdef inline void slots_changed(Sim *s) noexcept nogil:
-    s.half_full = free_slots(s) * 2 < s.total_slots
+    s.half_full = s.used_slots + s.filled > s.total_slots >> 1
 
-cdef uint32_t new_slot(Sim *s) noexcept nogil:
+cdef inline uint32_t new_slot(Sim *s) noexcept nogil:
     cdef uint32_t n
     if s.free_slot and not (s.freed_slot and s.next_slot <= s.total_slots):
         n = s.free_slot
@@ -342,7 +360,7 @@ cdef uint32_t new_slot(Sim *s) noexcept nogil:
         s.c[<int>C_SLOTS_PEAK] = s.used_slots
     return n
 
-cdef void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
+cdef inline void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
     s.slots[n].flags = 0
     s.slots[n].page = s.free_slot
     s.free_slot = n
@@ -362,16 +380,16 @@ cdef inline void uncache(Sim *s, uint32_t p, int cause) noexcept nogil:
 cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
     """folio_free_swap (1)."""
     cdef page_t *page = s.pages + p
-    cdef uint32_t n = page.slot
-    cdef bint equal
-    if n == 0 or page.flags & PG_WRITEBACK or s.slots[n].swap_count:
+    cdef uint32_t n = page.slot, flags = page.flags
+    if n == 0 or flags & PG_WRITEBACK or s.slots[n].swap_count:
         return False
-    equal = not (page.flags & (PG_DIRTY | PG_STALE)) and not any_dirty(s, p)
+    if flags & (PG_DIRTY | PG_STALE) or (page.maps and any_dirty(s, p)):
+        flags &= ~<uint32_t>PG_DROPPED
+    else:
+        flags |= PG_DROPPED
+    page.flags = (flags | PG_DIRTY | PG_REMOVED) & ~<uint32_t>PG_READAHEAD
     uncache(s, p, cause)
     free_the_slot(s, n)
-    page.flags = (page.flags | PG_DIRTY | PG_REMOVED) & ~<uint32_t>(PG_READAHEAD | PG_DROPPED)
-    if equal:
-        page.flags |= PG_DROPPED
     s.outcome |= REMOVED
     put_page(s, p, 1)
     return True
@@ -392,17 +410,19 @@ cdef uint32_t held(Sim *s, uint32_t p, uint32_t kind) noexcept nogil:
                 n += 1
     return n
 
-cdef bint visible(Sim *s, uint32_t p, uint32_t pid, uint32_t own_maps, uint32_t own_entries) noexcept nogil:
+cdef inline bint visible(Sim *s, uint32_t p, uint32_t pid, uint32_t own_maps, uint32_t own_entries) noexcept nogil:
     """Could anybody but pid read this page (7)?"""
     cdef page_t *page = s.pages + p
-    cdef uint32_t i
     if page.maps > own_maps or (page.slot and s.slots[page.slot].swap_count > own_entries):
         return True
-    if maybe_held(page):
-        for i in range(s.ref_high):
-            if s.refs[i].page == p and s.refs[i].pid != pid:
-                if s.refs[i].kind == REF_PIN or (s.refs[i].kind == REF_GET and s.refs[i].flags & EV_LOOK):
-                    return True
+    return s.ref_high and maybe_held(page) and held_by_others(s, p, pid)
+
+cdef bint held_by_others(Sim *s, uint32_t p, uint32_t pid) noexcept nogil:
+    cdef uint32_t i
+    for i in range(s.ref_high):
+        if s.refs[i].page == p and s.refs[i].pid != pid:
+            if s.refs[i].kind == REF_PIN or (s.refs[i].kind == REF_GET and s.refs[i].flags & EV_LOOK):
+                return True
     return False
 
 
@@ -416,10 +436,13 @@ cdef bint inactive_is_low(Sim *s) noexcept nogil:
             ratio += 1
     return inactive * ratio < active
 
-cdef int charge(Sim *s) noexcept nogil:
+cdef inline int charge(Sim *s) noexcept nogil:
     """3: may reclaim, may fail."""
+    return charge_full(s) if s.memory and s.live >= s.memory else OK
+
+cdef int charge_full(Sim *s) noexcept nogil:
     cdef int attempts = 0
-    while s.memory and s.live >= s.memory:
+    while s.live >= s.memory:
         s.c[<int>C_RECLAIMS] += 1
         if try_to_free(s, CLUSTER) == 0:
             if s.wb_len:
@@ -459,7 +482,7 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
     deactivate = force or look(s, REFAULTED) != s.snapshot or inactive_is_low(s)
     ni = s.length[INACTIVE] >> priority
     na = s.length[ACTIVE] >> priority
-    if free_slots(s) <= 0:
+    if not slot_left(s):
         ni = na = 0
     while ni:
         n = ni if ni < CLUSTER else CLUSTER
@@ -479,43 +502,55 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
         shrink_active(s, CLUSTER)
     return got
 
-cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
-    cdef uint32_t k = 0, p, i, at = s.tail[which], span = s.span[which], cap = s.ring_cap
+cdef uint32_t take_oldest(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
+    """Up to n pages, at most CLUSTER, off the tail of a list.  Whoever takes them isolates each when its turn comes."""
+    cdef uint32_t k = 0, at = s.tail[which], span = s.span[which], cap = s.ring_cap
     cdef uint32_t *ring = s.ring[which]
-    cdef page_t *page
     while k < n and span:
-        p = ring[at]
+        taken[k] = ring[at]
+        k += ring[at] != 0
         at = at + 1 if at + 1 < cap else 0
         span -= 1
-        COWFAST_PREFETCH_PAGE(s.pages + p)
-        taken[k] = p
-        k += p != 0
     s.tail[which] = at
     s.span[which] = span
-    if s.far and at + CLUSTER < cap:  # those of the next time (beyond the head: some others)
-        for i in range(CLUSTER):
-            COWFAST_PREFETCH_PAGE(s.pages + ring[at + i])
-    for i in range(k):
-        page = s.pages + taken[i]
-        if page.maps:
-            COWFAST_PREFETCH(pte_at(s, page.owner, page.vpage))
-        page.flags = (page.flags & ~<uint32_t>PG_LRU) | PG_ISOLATED
-        page.refs += 1
+    s.length[which] -= k
+    if s.far:
+        ahead_taken(s, taken, k, ring + at if at + CLUSTER < cap else ring)
     if k:
-        s.length[which] -= k
         changed(s, which, -<int64_t>k)
     return k
 
+cdef void ahead_taken(Sim *s, uint32_t *taken, uint32_t k, uint32_t *following) noexcept nogil:
+    """What the pages taken lead to is asked for, and the records of those that will be taken next time (as a rule; beyond
+    the head, or the end of the table, they are some others)."""
+    cdef uint32_t i
+    cdef page_t *page
+    for i in range(CLUSTER):
+        COWFAST_PREFETCH_PAGE(s.pages + following[i])
+    for i in range(k):
+        page = s.pages + taken[i]
+        COWFAST_PREFETCH(s.slots + page.slot)
+        if page.maps:
+            COWFAST_PREFETCH(pte_at(s, page.owner, page.vpage))
+
+cdef inline void isolate(page_t *page) noexcept nogil:
+    """6.  The pages of a batch are isolated one after the other, each before it is looked at: nobody asks it of the rest.
+    (End of writeback does, but what is under way was submitted by the same pass, and a pass takes no page twice before.)"""
+    page.flags = (page.flags & ~<uint32_t>PG_LRU) | PG_ISOLATED
+    page.refs += 1
+
 cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
     cdef uint32_t taken[CLUSTER]
-    cdef uint32_t k, i, kept = 0
+    cdef uint32_t k, i, p, kept = 0
     drain(s, s.cpu)
-    k = isolate(s, INACTIVE, n, taken)
+    k = take_oldest(s, INACTIVE, n, taken)
     s.c[<int>C_PAGES_SCANNED] += k
     for i in range(k):
-        if not shrink_page(s, taken[i], True):
-            taken[kept] = taken[i]
-            kept += 1
+        p = taken[i]
+        isolate(s.pages + p)
+        taken[kept] = p
+        kept += not shrink_page(s, p, True)
+    make_room(s, kept)
     for i in range(kept):
         put_back(s, taken[i])
     s.c[<int>C_PAGES_RECLAIMED] += k - kept
@@ -526,17 +561,18 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
     cdef uint32_t k, i
     cdef page_t *page
     drain(s, s.cpu)
-    k = isolate(s, ACTIVE, n, taken)
+    k = take_oldest(s, ACTIVE, n, taken)
+    make_room(s, k)
     for i in range(k):
         page = s.pages + taken[i]
+        isolate(page)
         if not (page.flags & PG_KSM and page.flags & PG_LOCKED):
-            clear_young(s, taken[i])
+            clear_young(s, page)
         page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
-    for i in range(k):
-        if put_back(s, taken[i]):
-            s.c[<int>C_PAGES_DEACTIVATED] += 1
+        s.c[<int>C_PAGES_DEACTIVATED] += put_back(s, taken[i])
 
-cdef bint put_back(Sim *s, uint32_t p) noexcept nogil:
+cdef inline bint put_back(Sim *s, uint32_t p) noexcept nogil:
+    """There is room."""
     cdef page_t *page = s.pages + p
     cdef int which = list_of(page)
     page.flags &= ~<uint32_t>PG_ISOLATED
@@ -546,14 +582,14 @@ cdef bint put_back(Sim *s, uint32_t p) noexcept nogil:
         put_page(s, p, 1)
         s.round_freed = True
         return False
-    lru_add(s, p, False)
     page.refs -= 1
-    if page.flags & PG_ACTIVE:
-        s.age += 1
+    lru_place(s, p, page, which, False)
+    changed(s, which, 1)
+    s.age += which == ACTIVE
     return True
 
-cdef uint32_t clear_young(Sim *s, uint32_t p) noexcept nogil:
-    cdef page_t *page = s.pages + p
+cdef inline uint32_t clear_young(Sim *s, page_t *page) noexcept nogil:
+    """How many ptes were accessed since the last look; none is afterwards."""
     cdef uint32_t n = page.maps, pid = page.owner, young = 0
     cdef pte_t *pte
     while n:
@@ -571,116 +607,89 @@ cdef bint activate(Sim *s, uint32_t p) noexcept nogil:
     s.c[<int>C_PAGES_ACTIVATED] += 1
     return False
 
-cdef bint shrink_page(Sim *s, uint32_t p, bint look_at_references) noexcept nogil:
+cdef inline bint shrink_page(Sim *s, uint32_t p, bint look_at_references) noexcept nogil:
     """7: true if freed."""
     cdef page_t *page = s.pages + p
     cdef uint32_t young, n
     cdef bint referenced
-    if page.flags & PG_LOCKED:
-        return False
-    if page.flags & PG_WRITEBACK:
+    if page.flags & (PG_LOCKED | PG_WRITEBACK):
+        if page.flags & PG_LOCKED:
+            return False
         page.flags |= PG_RECLAIM
         return activate(s, p)
     if look_at_references:
-        young = clear_young(s, p)
+        young = clear_young(s, page)
         referenced = (page.flags & PG_REFERENCED) != 0
-        s.round_cleared = s.round_cleared or young > 0 or referenced
+        s.round_cleared |= (young > 0) | referenced
+        page.flags = (page.flags & ~<uint32_t>PG_REFERENCED) | (PG_REFERENCED if young else 0)
         if young:
-            page.flags |= PG_REFERENCED
-            if referenced or young > 1:
-                return activate(s, p)
-            return False
-        page.flags &= ~<uint32_t>PG_REFERENCED
-    if page.slot == 0:
+            return (referenced or young > 1) and activate(s, p)
+    n = page.slot
+    if n == 0:
         if s.skips_pinned and page.refs >= PIN_BIAS:
             return False
-        if free_slots(s) <= 0:
+        if not slot_left(s):
             return activate(s, p)
         n = new_slot(s)
-        s.slots[n].page = p
-        s.slots[n].flags |= SLOT_CACHED
         page.slot = n
         page.refs += 1
-        page.flags |= PG_DIRTY
+        s.slots[n].page = p
+        s.slots[n].flags = SLOT_USED | SLOT_CACHED
         s.c[<int>C_SWAP_CACHE_ADDS] += 1
-        if page.flags & PG_REMOVED:
-            s.c[<int>C_SWAP_CACHE_READDS] += 1
-            page.flags &= ~<uint32_t>PG_REMOVED
-    n = page.slot
-    unmap(s, p, n)
+        s.c[<int>C_SWAP_CACHE_READDS] += (page.flags & PG_REMOVED) != 0
+        page.flags = (page.flags | PG_DIRTY) & ~<uint32_t>PG_REMOVED
+    if page.maps:
+        unmap(s, page, n)
     if page.maps or (s.rechecks_pinned and page.refs >= PIN_BIAS):
         return activate(s, p)
-    if page.flags & PG_DIRTY:
-        if page.refs != 2:
-            return False
-        if not write_out(s, p, n):
-            return False
-    # __remove_mapping
-    if page.refs != 2:
+    if page.flags & PG_DIRTY and (page.refs != 2 or not write_out(s, p, n)):
         return False
-    young = s.age if s.shadow_before else s.age + 1
-    s.age += 1
-    uncache(s, p, C_REMOVALS_BY_CAUSE__RECLAIM)
-    if s.slots[n].swap_count:
-        s.slots[n].page = young
-        s.slots[n].flags |= SLOT_SHADOW
-        if page.flags & PG_WORKINGSET:
-            s.slots[n].flags |= SLOT_WORKINGSET
-    else:
-        free_the_slot(s, n)
-    put_page(s, p, 2)
-    s.round_freed = True
-    return True
+    return page.refs == 2 and remove_mapping(s, p, n)
 
-cdef void unmap(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
-    cdef page_t *page = s.pages + p
-    cdef uint32_t left = page.maps, pid = page.owner, following, entry
+cdef inline void unmap(Sim *s, page_t *page, uint32_t n) noexcept nogil:
+    """All ptes become swap entries, so that nobody needs the ring any more; or none does, for it is pinned."""
+    cdef uint32_t left = page.maps, pid = page.owner, dirty = 0, entry = n << PTE_SHIFT | PTE_SWAP
+    cdef bint refused = s.refuses_pinned and page.flags & PG_EXCL and page.refs >= PIN_BIAS
     cdef pte_t *pte
-    cdef bint converted = False
+    if page.flags & PG_EXCL:
+        entry |= PTE_WRITE
     while left:
         pte = pte_at(s, pid, page.vpage)
-        following = pte.next
-        if pte.word & PTE_DIRTY:
-            page.flags = (page.flags | PG_DIRTY) & ~<uint32_t>PG_DROPPED
-        if not (s.refuses_pinned and page.flags & PG_EXCL and page.refs >= PIN_BIAS):
-            entry = n << PTE_SHIFT | PTE_SWAP
-            if page.flags & PG_EXCL:
-                entry |= PTE_WRITE
-            unlink(s, p, pid, pte)
+        dirty |= pte.word & PTE_DIRTY
+        if not refused:
             pte.word = entry
+            s.procs[pid].present -= 1
             s.procs[pid].swapped += 1
-            s.slots[n].swap_count += 1
-            page.refs -= 1
-            converted = True
-        pid = following
+        pid = pte.next
         left -= 1
-    if converted:
+    if dirty:
+        page.flags = (page.flags | PG_DIRTY) & ~<uint32_t>PG_DROPPED
+    if not refused:
+        s.slots[n].swap_count += page.maps
+        page.refs -= page.maps
+        page.maps = 0
         page.flags &= ~<uint32_t>PG_EXCL
 
-cdef bint write_out(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+cdef inline bint write_out(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
     """7.9: true if the page can be freed at once."""
     cdef page_t *page = s.pages + p
-    cdef bint dropped
-    page.flags &= ~<uint32_t>PG_DIRTY
-    if s.slots[n].swap_count == 0:
+    cdef slot_t *slot = s.slots + n
+    cdef uint32_t flags = page.flags
+    if slot.swap_count == 0:
+        page.flags = flags & ~<uint32_t>PG_DIRTY
         leave(s, p, C_REMOVALS_BY_CAUSE__WRITEPAGE)
         return False
     if s.contents != NULL:
         s.slot_contents[n] = s.contents[p]
-    if page.flags & PG_BLANK:
-        s.slots[n].flags |= SLOT_BLANK
-    else:
-        s.slots[n].flags &= ~<uint16_t>SLOT_BLANK
-    dropped = (page.flags & PG_DROPPED) != 0
-    page.flags &= ~<uint32_t>(PG_STALE | PG_DROPPED)
-    if page.flags & PG_BLANK and s.blank_io_free:
+    slot.flags = (slot.flags & ~<uint16_t>SLOT_BLANK) | (SLOT_BLANK if flags & PG_BLANK else 0)
+    page.flags = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
+    if flags & PG_BLANK and s.blank_io_free:
         s.c[<int>C_SWAP_WRITES_BLANK] += 1
         return True
     s.c[<int>C_SWAP_WRITES] += 1
+    s.c[<int>C_AVOIDABLE_WRITES] += (flags & PG_DROPPED) != 0
     s.outcome |= SWAP_WRITE
     s.round_wrote = True
-    if dropped:
-        s.c[<int>C_AVOIDABLE_WRITES] += 1
     if s.sync:
         return True
     page.flags |= PG_WRITEBACK | PG_RECLAIM
@@ -689,6 +698,22 @@ cdef bint write_out(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
     s.plug[s.nplug] = p
     s.nplug += 1
     return False
+
+cdef inline bint remove_mapping(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    """7.10: reclaim and the swap cache alone hold it."""
+    cdef slot_t *slot = s.slots + n
+    cdef uint32_t shadow = s.age + (not s.shadow_before)
+    s.age += 1
+    uncache(s, p, C_REMOVALS_BY_CAUSE__RECLAIM)
+    if slot.swap_count:
+        slot.page = shadow
+        slot.flags |= SLOT_SHADOW | (SLOT_WORKINGSET if s.pages[p].flags & PG_WORKINGSET else 0)
+    else:
+        free_the_slot(s, n)
+    s.pages[p].refs = 0
+    free_number(s, p)
+    s.round_freed = True
+    return True
 
 cdef void flush_plug(Sim *s) noexcept nogil:
     cdef uint32_t n = s.nplug, i, at
@@ -704,15 +729,14 @@ cdef void flush_plug(Sim *s) noexcept nogil:
         else:
             end_writeback(s, s.plug[i])
 
-cdef void end_writeback(Sim *s, uint32_t p) noexcept nogil:
+cdef inline void end_writeback(Sim *s, uint32_t p) noexcept nogil:
     cdef page_t *page = s.pages + p
-    if page.flags & PG_RECLAIM:
-        page.flags &= ~<uint32_t>PG_RECLAIM
-        if page.flags & PG_LRU and not page.flags & (PG_LOCKED | PG_DIRTY):
-            lru_remove(s, p)
-            page.flags &= ~<uint32_t>PG_ACTIVE
-            lru_add(s, p, True)
-    page.flags &= ~<uint32_t>PG_WRITEBACK
+    cdef uint32_t flags = page.flags
+    page.flags = flags & ~<uint32_t>(PG_WRITEBACK | PG_RECLAIM)
+    if flags & (PG_RECLAIM | PG_LRU | PG_LOCKED | PG_DIRTY) == PG_RECLAIM | PG_LRU:
+        lru_remove(s, p)
+        page.flags &= ~<uint32_t>PG_ACTIVE
+        lru_add(s, p, True)
 
 cdef void complete_writes(Sim *s, uint64_t until) noexcept nogil:
     cdef uint32_t p
@@ -722,25 +746,23 @@ cdef void complete_writes(Sim *s, uint64_t until) noexcept nogil:
         s.wb_len -= 1
         end_writeback(s, p)
 
-cdef void refault(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
-    """10."""
+cdef inline void refault(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    """10.  Whether it comes back soon enough to be active nobody can predict, so that it is no branch."""
     cdef slot_t *slot = s.slots + n
-    cdef uint32_t shadow = slot.page
-    cdef bint workingset = (slot.flags & SLOT_WORKINGSET) != 0
-    if not slot.flags & SLOT_SHADOW:
+    cdef uint32_t flags = slot.flags, distance
+    cdef bint soon
+    if not flags & SLOT_SHADOW:
         return
+    distance = s.age - slot.page
+    soon = distance <= (look(s, ACTIVE) if slot_left(s) else 0)
     slot.page = 0
-    slot.flags &= ~<uint16_t>(SLOT_SHADOW | SLOT_WORKINGSET)
+    slot.flags = <uint16_t>(flags & ~<uint32_t>(SLOT_SHADOW | SLOT_WORKINGSET))
+    s.pages[p].flags |= -<uint32_t>soon & (PG_ACTIVE | (PG_WORKINGSET if flags & SLOT_WORKINGSET else 0))
+    s.age += soon
+    s.refaulted += soon
+    changed(s, REFAULTED, soon)
     s.c[<int>C_REFAULTS] += 1
-    if <int64_t><uint32_t>(s.age - shadow) > (look(s, ACTIVE) if free_slots(s) > 0 else 0):
-        return
-    s.pages[p].flags |= PG_ACTIVE
-    s.age += 1
-    s.refaulted += 1
-    changed(s, REFAULTED, 1)
-    s.c[<int>C_REFAULT_ACTIVATIONS] += 1
-    if workingset:
-        s.pages[p].flags |= PG_WORKINGSET
+    s.c[<int>C_REFAULT_ACTIVATIONS] += soon
 
 cdef void touch(Sim *s, uint32_t p, bint needed_fault) noexcept nogil:
     """8."""
