@@ -534,25 +534,17 @@ cdef void ahead_taken(Sim *s, uint32_t *taken, uint32_t k, uint32_t *following) 
             COWFAST_PREFETCH(pte_at(s, page.owner, page.vpage))
 
 cdef inline void isolate(page_t *page) noexcept nogil:
-    """6.  The pages of a batch are isolated one after the other, each before it is looked at: nobody asks it of the rest.
-    (End of writeback does, but what is under way was submitted by the same pass, and a pass takes no page twice before.)"""
     page.flags = (page.flags & ~<uint32_t>PG_LRU) | PG_ISOLATED
     page.refs += 1
 
 cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
     cdef uint32_t taken[CLUSTER]
-    cdef uint32_t k, i, p, kept = 0
+    cdef uint32_t k, kept
     drain(s, s.cpu)
     k = take_oldest(s, INACTIVE, n, taken)
     s.c[<int>C_PAGES_SCANNED] += k
-    for i in range(k):
-        p = taken[i]
-        isolate(s.pages + p)
-        taken[kept] = p
-        kept += not shrink_page(s, p, True)
-    make_room(s, kept)
-    for i in range(kept):
-        put_back(s, taken[i])
+    kept = shrink_list(s, taken, k, True, True)
+    put_back(s, taken, kept)
     s.c[<int>C_PAGES_RECLAIMED] += k - kept
     return k - kept
 
@@ -562,42 +554,61 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
     cdef page_t *page
     drain(s, s.cpu)
     k = take_oldest(s, ACTIVE, n, taken)
-    make_room(s, k)
     for i in range(k):
         page = s.pages + taken[i]
         isolate(page)
-        if not (page.flags & PG_KSM and page.flags & PG_LOCKED):
-            clear_young(s, page)
+        if page.maps and not (page.flags & PG_KSM and page.flags & PG_LOCKED):
+            clear_young(s, page, owners_pte(s, page))
         page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
-        s.c[<int>C_PAGES_DEACTIVATED] += put_back(s, taken[i])
+    s.c[<int>C_PAGES_DEACTIVATED] += put_back(s, taken, k)
 
-cdef inline bint put_back(Sim *s, uint32_t p) noexcept nogil:
-    """There is room."""
-    cdef page_t *page = s.pages + p
-    cdef int which = list_of(page)
-    page.flags &= ~<uint32_t>PG_ISOLATED
-    if page.refs == 1:
+cdef uint32_t put_back(Sim *s, uint32_t *taken, uint32_t n) noexcept nogil:
+    """How many of the n pages live: a list holds them again."""
+    cdef uint32_t i, p, lost = 0
+    cdef uint64_t active = 0
+    cdef page_t *page
+    cdef int which
+    make_room(s, n)
+    for i in range(n):
+        p = taken[i]
+        page = s.pages + p
+        which = list_of(page)
+        page.flags &= ~<uint32_t>PG_ISOLATED
+        if page.refs == 1:
+            changed(s, which, 1)
+            changed(s, which, -1)
+            put_page(s, p, 1)
+            s.round_freed = True
+            lost += 1
+            continue
+        page.refs -= 1
+        lru_place(s, p, page, which, False)
         changed(s, which, 1)
-        changed(s, which, -1)
-        put_page(s, p, 1)
-        s.round_freed = True
-        return False
-    page.refs -= 1
-    lru_place(s, p, page, which, False)
-    changed(s, which, 1)
-    s.age += which == ACTIVE
-    return True
+        active += which
+    s.age += active
+    return n - lost
 
-cdef inline uint32_t clear_young(Sim *s, page_t *page) noexcept nogil:
-    """How many ptes were accessed since the last look; none is afterwards."""
-    cdef uint32_t n = page.maps, pid = page.owner, young = 0
+cdef inline pte_t *owners_pte(Sim *s, page_t *page) noexcept nogil:
+    return pte_at(s, page.owner, page.vpage)
+
+cdef inline uint32_t clear_young(Sim *s, page_t *page, pte_t *pte) noexcept nogil:
+    """How many ptes were accessed since the last look; none is afterwards.  The first, the owner's, as a rule is the only one."""
+    cdef uint32_t young = pte.word & PTE_YOUNG
+    pte.word ^= young
+    young = young != 0
+    if page.maps > 1:
+        young += clear_others(s, page, pte.next)
+    return young
+
+cdef uint32_t clear_others(Sim *s, page_t *page, uint32_t pid) noexcept nogil:
+    cdef uint32_t left = page.maps - 1, young = 0
     cdef pte_t *pte
-    while n:
+    while left:
         pte = pte_at(s, pid, page.vpage)
         young += (pte.word & PTE_YOUNG) != 0
         pte.word &= ~<uint32_t>PTE_YOUNG
         pid = pte.next
-        n -= 1
+        left -= 1
     return young
 
 cdef bint activate(Sim *s, uint32_t p) noexcept nogil:
@@ -607,80 +618,107 @@ cdef bint activate(Sim *s, uint32_t p) noexcept nogil:
     s.c[<int>C_PAGES_ACTIVATED] += 1
     return False
 
-cdef inline bint shrink_page(Sim *s, uint32_t p, bint look_at_references) noexcept nogil:
-    """7: true if freed."""
-    cdef page_t *page = s.pages + p
-    cdef uint32_t young, n
+cdef bint shrink_page(Sim *s, uint32_t p, bint look_at_references) noexcept nogil:
+    """One isolated page; true if freed."""
+    return shrink_list(s, &p, 1, False, look_at_references) == 0
+
+cdef uint32_t shrink_list(Sim *s, uint32_t *pages, uint32_t n, bint on_list, bint look_at_references) noexcept nogil:
+    """7: how many of the n pages are kept; they are left in *pages*, in order.  Pages that are *on_list* until now are isolated
+    here, each before it is looked at: nobody asks it of the rest.  (The end of writeback does, but what is under way was
+    submitted by the same pass, and no pass comes again to a page that it put back.)"""
+    cdef uint32_t i, p, kept = 0
+    for i in range(n):
+        p = pages[i]
+        if on_list:
+            isolate(s.pages + p)
+        pages[kept] = p
+        kept += not shrink_one(s, p, s.pages + p, look_at_references)
+    return kept
+
+cdef inline bint shrink_one(Sim *s, uint32_t p, page_t *page, bint look_at_references) noexcept nogil:
+    cdef pte_t *first = NULL
+    cdef slot_t *slot
+    cdef uint32_t young = 0
     cdef bint referenced
     if page.flags & (PG_LOCKED | PG_WRITEBACK):
         if page.flags & PG_LOCKED:
             return False
         page.flags |= PG_RECLAIM
         return activate(s, p)
+    if page.maps:
+        first = owners_pte(s, page)
     if look_at_references:
-        young = clear_young(s, page)
+        if page.maps:
+            young = clear_young(s, page, first)
         referenced = (page.flags & PG_REFERENCED) != 0
-        s.round_cleared |= (young > 0) | referenced
-        page.flags = (page.flags & ~<uint32_t>PG_REFERENCED) | (PG_REFERENCED if young else 0)
         if young:
+            s.round_cleared = True
+            page.flags |= PG_REFERENCED
             return (referenced or young > 1) and activate(s, p)
-    n = page.slot
-    if n == 0:
+        if referenced:
+            s.round_cleared = True
+            page.flags &= ~<uint32_t>PG_REFERENCED
+    if page.slot == 0:
         if s.skips_pinned and page.refs >= PIN_BIAS:
             return False
         if not slot_left(s):
             return activate(s, p)
-        n = new_slot(s)
-        page.slot = n
-        page.refs += 1
-        s.slots[n].page = p
-        s.slots[n].flags = SLOT_USED | SLOT_CACHED
-        s.c[<int>C_SWAP_CACHE_ADDS] += 1
-        s.c[<int>C_SWAP_CACHE_READDS] += (page.flags & PG_REMOVED) != 0
-        page.flags = (page.flags | PG_DIRTY) & ~<uint32_t>PG_REMOVED
+        add_to_swap(s, p, page)
+    slot = s.slots + page.slot
     if page.maps:
-        unmap(s, page, n)
+        unmap(s, page, slot, first)
     if page.maps or (s.rechecks_pinned and page.refs >= PIN_BIAS):
         return activate(s, p)
-    if page.flags & PG_DIRTY and (page.refs != 2 or not write_out(s, p, n)):
+    if page.flags & PG_DIRTY and (page.refs != 2 or not write_out(s, p, page, slot)):
         return False
-    return page.refs == 2 and remove_mapping(s, p, n)
+    if page.refs != 2:
+        return False
+    remove_mapping(s, p, page, slot)
+    return True
 
-cdef inline void unmap(Sim *s, page_t *page, uint32_t n) noexcept nogil:
-    """All ptes become swap entries, so that nobody needs the ring any more; or none does, for it is pinned."""
-    cdef uint32_t left = page.maps, pid = page.owner, dirty = 0, entry = n << PTE_SHIFT | PTE_SWAP
+cdef inline void add_to_swap(Sim *s, uint32_t p, page_t *page) noexcept nogil:
+    page.slot = new_slot(s)
+    page.refs += 1
+    s.slots[page.slot].page = p
+    s.slots[page.slot].flags = SLOT_USED | SLOT_CACHED
+    s.c[<int>C_SWAP_CACHE_ADDS] += 1
+    s.c[<int>C_SWAP_CACHE_READDS] += (page.flags & PG_REMOVED) != 0
+    page.flags = (page.flags | PG_DIRTY) & ~<uint32_t>PG_REMOVED
+
+cdef inline void unmap(Sim *s, page_t *page, slot_t *slot, pte_t *pte) noexcept nogil:
+    """All ptes, the owner's first, become swap entries, so that nobody needs the ring any more; or none does, for it is pinned."""
+    cdef uint32_t maps = page.maps, left = maps, pid = page.owner, dirty = 0, entry = page.slot << PTE_SHIFT | PTE_SWAP
     cdef bint refused = s.refuses_pinned and page.flags & PG_EXCL and page.refs >= PIN_BIAS
-    cdef pte_t *pte
     if page.flags & PG_EXCL:
         entry |= PTE_WRITE
-    while left:
-        pte = pte_at(s, pid, page.vpage)
+    while True:
         dirty |= pte.word & PTE_DIRTY
         if not refused:
             pte.word = entry
             s.procs[pid].present -= 1
             s.procs[pid].swapped += 1
-        pid = pte.next
         left -= 1
-    if dirty:
-        page.flags = (page.flags | PG_DIRTY) & ~<uint32_t>PG_DROPPED
+        if left == 0:
+            break
+        pid = pte.next
+        pte = pte_at(s, pid, page.vpage)
+    dirty = dirty != 0  # no branch: nobody can predict it
+    page.flags = (page.flags | dirty * PG_DIRTY) & ~<uint32_t>(dirty * PG_DROPPED)
     if not refused:
-        s.slots[n].swap_count += page.maps
-        page.refs -= page.maps
+        slot.swap_count += maps
+        page.refs -= maps
         page.maps = 0
         page.flags &= ~<uint32_t>PG_EXCL
 
-cdef inline bint write_out(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexcept nogil:
     """7.9: true if the page can be freed at once."""
-    cdef page_t *page = s.pages + p
-    cdef slot_t *slot = s.slots + n
     cdef uint32_t flags = page.flags
     if slot.swap_count == 0:
         page.flags = flags & ~<uint32_t>PG_DIRTY
         leave(s, p, C_REMOVALS_BY_CAUSE__WRITEPAGE)
         return False
     if s.contents != NULL:
-        s.slot_contents[n] = s.contents[p]
+        s.slot_contents[page.slot] = s.contents[p]
     slot.flags = (slot.flags & ~<uint16_t>SLOT_BLANK) | (SLOT_BLANK if flags & PG_BLANK else 0)
     page.flags = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
     if flags & PG_BLANK and s.blank_io_free:
@@ -699,21 +737,19 @@ cdef inline bint write_out(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
     s.nplug += 1
     return False
 
-cdef inline bint remove_mapping(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+cdef inline void remove_mapping(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexcept nogil:
     """7.10: reclaim and the swap cache alone hold it."""
-    cdef slot_t *slot = s.slots + n
-    cdef uint32_t shadow = s.age + (not s.shadow_before)
+    cdef uint32_t n = page.slot, shadow = s.age + (not s.shadow_before)
     s.age += 1
     uncache(s, p, C_REMOVALS_BY_CAUSE__RECLAIM)
     if slot.swap_count:
         slot.page = shadow
-        slot.flags |= SLOT_SHADOW | (SLOT_WORKINGSET if s.pages[p].flags & PG_WORKINGSET else 0)
+        slot.flags |= SLOT_SHADOW | (SLOT_WORKINGSET if page.flags & PG_WORKINGSET else 0)
     else:
         free_the_slot(s, n)
-    s.pages[p].refs = 0
+    page.refs = 0
     free_number(s, p)
     s.round_freed = True
-    return True
 
 cdef void flush_plug(Sim *s) noexcept nogil:
     cdef uint32_t n = s.nplug, i, at
