@@ -502,13 +502,15 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
         shrink_active(s, CLUSTER)
     return got
 
-cdef uint32_t take_oldest(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
-    """Up to n pages, at most CLUSTER, off the tail of a list.  Whoever takes them isolates each when its turn comes."""
-    cdef uint32_t k = 0, at = s.tail[which], span = s.span[which], cap = s.ring_cap
+cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
+    """6: up to n pages, at most CLUSTER, off the tail of a list.  Their records do not say so, neither PG_ISOLATED nor a
+    reference, until they are put back: who could ask looks at ``taken``, or runs in another event."""
+    cdef uint32_t k = 0, p, at = s.tail[which], span = s.span[which], cap = s.ring_cap
     cdef uint32_t *ring = s.ring[which]
     while k < n and span:
-        taken[k] = ring[at]
-        k += ring[at] != 0
+        p = ring[at]
+        taken[k] = p
+        k += p != 0
         at = at + 1 if at + 1 < cap else 0
         span -= 1
     s.tail[which] = at
@@ -533,18 +535,17 @@ cdef void ahead_taken(Sim *s, uint32_t *taken, uint32_t k, uint32_t *following) 
         if page.maps:
             COWFAST_PREFETCH(pte_at(s, page.owner, page.vpage))
 
-cdef inline void isolate(page_t *page) noexcept nogil:
-    page.flags = (page.flags & ~<uint32_t>PG_LRU) | PG_ISOLATED
-    page.refs += 1
-
 cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
     cdef uint32_t taken[CLUSTER]
-    cdef uint32_t k, kept
+    cdef uint32_t k, i, p, kept = 0
     drain(s, s.cpu)
-    k = take_oldest(s, INACTIVE, n, taken)
-    s.c[<int>C_PAGES_SCANNED] += k
-    kept = shrink_list(s, taken, k, True, True)
+    k = isolate(s, INACTIVE, n, taken)
+    for i in range(k):
+        p = taken[i]
+        taken[kept] = p
+        kept += not shrink_isolated(s, p, True)
     put_back(s, taken, kept)
+    s.c[<int>C_PAGES_SCANNED] += k
     s.c[<int>C_PAGES_RECLAIMED] += k - kept
     return k - kept
 
@@ -553,10 +554,9 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
     cdef uint32_t k, i
     cdef page_t *page
     drain(s, s.cpu)
-    k = take_oldest(s, ACTIVE, n, taken)
+    k = isolate(s, ACTIVE, n, taken)
     for i in range(k):
         page = s.pages + taken[i]
-        isolate(page)
         if page.maps and not (page.flags & PG_KSM and page.flags & PG_LOCKED):
             clear_young(s, page, owners_pte(s, page))
         page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
@@ -564,8 +564,7 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
 
 cdef uint32_t put_back(Sim *s, uint32_t *taken, uint32_t n) noexcept nogil:
     """How many of the n pages live: a list holds them again."""
-    cdef uint32_t i, p, lost = 0
-    cdef uint64_t active = 0
+    cdef uint32_t i, p, active = 0, lost = 0
     cdef page_t *page
     cdef int which
     make_room(s, n)
@@ -573,15 +572,14 @@ cdef uint32_t put_back(Sim *s, uint32_t *taken, uint32_t n) noexcept nogil:
         p = taken[i]
         page = s.pages + p
         which = list_of(page)
-        page.flags &= ~<uint32_t>PG_ISOLATED
-        if page.refs == 1:
+        if page.refs == 0:
             changed(s, which, 1)
             changed(s, which, -1)
-            put_page(s, p, 1)
+            page.flags &= ~<uint32_t>PG_LRU
+            free_page(s, p)
             s.round_freed = True
             lost += 1
             continue
-        page.refs -= 1
         lru_place(s, p, page, which, False)
         changed(s, which, 1)
         active += which
@@ -611,85 +609,87 @@ cdef uint32_t clear_others(Sim *s, page_t *page, uint32_t pid) noexcept nogil:
         left -= 1
     return young
 
+cdef bint leave_isolated(Sim *s, uint32_t p, int cause) noexcept nogil:
+    """``leave`` of a page that lives until it is put back, if only for that."""
+    cdef bint left
+    s.pages[p].refs += 1
+    left = leave(s, p, cause)
+    s.pages[p].refs -= 1
+    return left
+
 cdef bint activate(Sim *s, uint32_t p) noexcept nogil:
     if swap_full(s):
-        leave(s, p, C_REMOVALS_BY_CAUSE__ACTIVATE)
+        leave_isolated(s, p, C_REMOVALS_BY_CAUSE__ACTIVATE)
     s.pages[p].flags |= PG_ACTIVE
     s.c[<int>C_PAGES_ACTIVATED] += 1
     return False
 
 cdef bint shrink_page(Sim *s, uint32_t p, bint look_at_references) noexcept nogil:
-    """One isolated page; true if freed."""
-    return shrink_list(s, &p, 1, False, look_at_references) == 0
+    """One page whose record counts the reference of its isolation; true if freed."""
+    cdef bint freed
+    s.pages[p].refs -= 1
+    freed = shrink_isolated(s, p, look_at_references)
+    s.pages[p].refs += not freed
+    return freed
 
-cdef uint32_t shrink_list(Sim *s, uint32_t *pages, uint32_t n, bint on_list, bint look_at_references) noexcept nogil:
-    """7: how many of the n pages are kept; they are left in *pages*, in order.  Pages that are *on_list* until now are isolated
-    here, each before it is looked at: nobody asks it of the rest.  (The end of writeback does, but what is under way was
-    submitted by the same pass, and no pass comes again to a page that it put back.)"""
-    cdef uint32_t i, p, kept = 0
-    for i in range(n):
-        p = pages[i]
-        if on_list:
-            isolate(s.pages + p)
-        pages[kept] = p
-        kept += not shrink_one(s, p, s.pages + p, look_at_references)
-    return kept
-
-cdef inline bint shrink_one(Sim *s, uint32_t p, page_t *page, bint look_at_references) noexcept nogil:
+cdef inline bint shrink_isolated(Sim *s, uint32_t p, bint look_at_references) noexcept nogil:
+    """7: true if freed.  One reference less than the model has, that of the isolation."""
+    cdef page_t *page = s.pages + p
     cdef pte_t *first = NULL
     cdef slot_t *slot
-    cdef uint32_t young = 0
-    cdef bint referenced
-    if page.flags & (PG_LOCKED | PG_WRITEBACK):
-        if page.flags & PG_LOCKED:
+    cdef uint32_t flags = page.flags, young
+    if flags & (PG_LOCKED | PG_WRITEBACK):
+        if flags & PG_LOCKED:
             return False
-        page.flags |= PG_RECLAIM
+        page.flags = flags | PG_RECLAIM
         return activate(s, p)
     if page.maps:
         first = owners_pte(s, page)
     if look_at_references:
-        if page.maps:
-            young = clear_young(s, page, first)
-        referenced = (page.flags & PG_REFERENCED) != 0
+        young = clear_young(s, page, first) if page.maps else 0
         if young:
             s.round_cleared = True
-            page.flags |= PG_REFERENCED
-            return (referenced or young > 1) and activate(s, p)
-        if referenced:
+            page.flags = flags | PG_REFERENCED
+            return (flags & PG_REFERENCED or young > 1) and activate(s, p)
+        if flags & PG_REFERENCED:
             s.round_cleared = True
-            page.flags &= ~<uint32_t>PG_REFERENCED
+            flags &= ~<uint32_t>PG_REFERENCED
+            page.flags = flags
     if page.slot == 0:
-        if s.skips_pinned and page.refs >= PIN_BIAS:
+        if s.skips_pinned and page.refs + 1 >= PIN_BIAS:
             return False
         if not slot_left(s):
             return activate(s, p)
-        add_to_swap(s, p, page)
+        flags = add_to_swap(s, p, page, flags)
     slot = s.slots + page.slot
     if page.maps:
-        unmap(s, page, slot, first)
-    if page.maps or (s.rechecks_pinned and page.refs >= PIN_BIAS):
+        flags = unmap(s, page, slot, first, flags)
+    page.flags = flags & ~<uint32_t>PG_LRU
+    if page.maps or (s.rechecks_pinned and page.refs + 1 >= PIN_BIAS):
         return activate(s, p)
-    if page.flags & PG_DIRTY and (page.refs != 2 or not write_out(s, p, page, slot)):
+    if page.refs != 1:  # the swap cache's: somebody else has it, so that it is not written and not freed
         return False
-    if page.refs != 2:
+    if flags & PG_DIRTY and not write_out(s, p, page, slot):
         return False
     remove_mapping(s, p, page, slot)
     return True
 
-cdef inline void add_to_swap(Sim *s, uint32_t p, page_t *page) noexcept nogil:
-    page.slot = new_slot(s)
+cdef inline uint32_t add_to_swap(Sim *s, uint32_t p, page_t *page, uint32_t flags) noexcept nogil:
+    cdef uint32_t n = new_slot(s)
+    page.slot = n
     page.refs += 1
-    s.slots[page.slot].page = p
-    s.slots[page.slot].flags = SLOT_USED | SLOT_CACHED
+    s.slots[n].page = p
+    s.slots[n].flags = SLOT_USED | SLOT_CACHED
     s.c[<int>C_SWAP_CACHE_ADDS] += 1
-    s.c[<int>C_SWAP_CACHE_READDS] += (page.flags & PG_REMOVED) != 0
-    page.flags = (page.flags | PG_DIRTY) & ~<uint32_t>PG_REMOVED
+    s.c[<int>C_SWAP_CACHE_READDS] += (flags & PG_REMOVED) != 0
+    return (flags | PG_DIRTY) & ~<uint32_t>PG_REMOVED
 
-cdef inline void unmap(Sim *s, page_t *page, slot_t *slot, pte_t *pte) noexcept nogil:
-    """All ptes, the owner's first, become swap entries, so that nobody needs the ring any more; or none does, for it is pinned."""
+cdef inline uint32_t unmap(Sim *s, page_t *page, slot_t *slot, pte_t *pte, uint32_t flags) noexcept nogil:
+    """All ptes, the owner's first, become swap entries, so that nobody needs the ring any more; or none does, for it is
+    pinned.  The page's flags."""
     cdef uint32_t maps = page.maps, left = maps, pid = page.owner, dirty = 0, entry = page.slot << PTE_SHIFT | PTE_SWAP
-    cdef bint refused = s.refuses_pinned and page.flags & PG_EXCL and page.refs >= PIN_BIAS
-    if page.flags & PG_EXCL:
+    cdef bint refused = s.refuses_pinned and flags & PG_EXCL and page.refs + 1 >= PIN_BIAS
+    if flags & PG_EXCL:
         entry |= PTE_WRITE
     while True:
         dirty |= pte.word & PTE_DIRTY
@@ -702,20 +702,20 @@ cdef inline void unmap(Sim *s, page_t *page, slot_t *slot, pte_t *pte) noexcept 
             break
         pid = pte.next
         pte = pte_at(s, pid, page.vpage)
-    dirty = dirty != 0  # no branch: nobody can predict it
-    page.flags = (page.flags | dirty * PG_DIRTY) & ~<uint32_t>(dirty * PG_DROPPED)
     if not refused:
         slot.swap_count += maps
         page.refs -= maps
         page.maps = 0
-        page.flags &= ~<uint32_t>PG_EXCL
+        flags &= ~<uint32_t>PG_EXCL
+    dirty = dirty != 0  # no branch: nobody can predict it
+    return (flags | dirty * PG_DIRTY) & ~<uint32_t>(dirty * PG_DROPPED)
 
 cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexcept nogil:
     """7.9: true if the page can be freed at once."""
     cdef uint32_t flags = page.flags
     if slot.swap_count == 0:
         page.flags = flags & ~<uint32_t>PG_DIRTY
-        leave(s, p, C_REMOVALS_BY_CAUSE__WRITEPAGE)
+        leave_isolated(s, p, C_REMOVALS_BY_CAUSE__WRITEPAGE)
         return False
     if s.contents != NULL:
         s.slot_contents[page.slot] = s.contents[p]
