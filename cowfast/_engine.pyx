@@ -1032,7 +1032,7 @@ cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
                 return 0
         i += 1
 
-# The same for what a swap-in does once it has its page and has freed its swap pte.
+# The same for what a swap-in does once it has its page, of all situations that it can be in when its swap pte is freed.
 cdef enum:
     ENTRY_BITS = 14
     ENTRY_KNOWN = 1        # else the long way
@@ -1040,30 +1040,41 @@ cdef enum:
     ENTRY_EXCLUSIVE = 4
     ENTRY_WRITABLE = 8
     ENTRY_LEAVES_LATE = 16  # the swap cache, after mapping
+    ENTRY_DRAINS = 32      # first of all; then the table is asked again
 
-cdef inline uint32_t entry_index(Sim *s, page_t *page, bint write, bint marked, bint past) noexcept nogil:
-    """refs to 7, maps to 3, swap ptes to 3; then not on the LRU, KSM, in the swap cache, swap full, write, marked, past."""
-    cdef uint32_t at = page.refs if page.refs < 7 else 7, count
+cdef inline uint32_t entry_index(Sim *s, page_t *page, uint32_t word, bint write, bint past) noexcept nogil:
+    """refs to 7, maps to 3, swap ptes but this one to 3; then on the LRU, KSM, in the swap cache, swap full, write, marked, past.
+    Past the cache the slot goes with the pte, and swap may be full no longer."""
+    cdef uint32_t at = page.refs if page.refs < 7 else 7, count = s.slots[word >> PTE_SHIFT].swap_count - 1
     at |= (<uint32_t>page.maps if page.maps < 3 else 3) << 3
-    if page.slot:
-        count = s.slots[page.slot].swap_count
-        at |= (count if count < 3 else 3) << 5 | 1 << 9
-    return at | <uint32_t>(not page.flags & PG_LRU) << 7 | <uint32_t>(page.flags & PG_KSM != 0) << 8 \
-        | <uint32_t>swap_full(s) << 10 | <uint32_t>write << 11 | <uint32_t>marked << 12 | <uint32_t>past << 13
+    at |= (count if count < 3 else 3) << 5
+    at |= (page.flags & (PG_LRU | PG_KSM)) << 6 | (word & PTE_WRITE) << 10 | <uint32_t>write << 11
+    if past:
+        return at | <uint32_t>(s.used_slots - 1 + s.filled > s.total_slots >> 1) << 10 | 1 << 13
+    return at | 1 << 9 | <uint32_t>swap_full(s) << 10
 
-cdef uint8_t entry_of(Sim *s, check_t *k, uint32_t at) noexcept nogil:
-    """k: the checks behind "free swap entry"."""
+cdef uint8_t entry_of(Sim *s, uint32_t at) noexcept nogil:
     cdef Situation now
     cdef uint8_t does = ENTRY_KNOWN
     cdef bint mapped = False
+    cdef check_t *k = s.swap_in
     now.refs = at & 7
     now.maps = at >> 3 & 3
     now.swap_count = at >> 5 & 3
-    now.predicates = (IS_OFF_LRU if at >> 7 & 1 else 0) | (IS_KSM if at >> 8 & 1 else 0) | (IS_CACHED if at >> 9 & 1 else 0)
+    now.predicates = (0 if at >> 7 & 1 else IS_OFF_LRU) | (IS_KSM if at >> 8 & 1 else 0) | (IS_CACHED if at >> 9 & 1 else 0)
     now.predicates |= (IS_SWAP_FULL if at >> 10 & 1 else 0) | (IS_WRITE if at >> 11 & 1 else 0) | (IS_MARKED if at >> 12 & 1 else 0)
     now.predicates |= (IS_PAST_CACHE if at >> 13 & 1 else 0) | (IS_SYNC if s.sync else 0)
     if now.maps + now.swap_count and now.predicates & IS_PAST_CACHE or now.swap_count and not now.predicates & IS_CACHED:
         return 0  # does not happen
+    if k.op == CHECK_DRAIN:  # asked of the predicates alone, and only once: the pte is not freed yet
+        if k.measure or (k.must | k.mustnot) & (IS_VISIBLE | IS_FRESH | IS_SWAP_FULL):
+            return 0
+        if holds(k, &now):
+            does |= ENTRY_DRAINS
+        k += 1
+    if k.op != CHECK_FREE_ENTRY or k.must or k.mustnot or k.measure:
+        return 0
+    k += 1
     while k.op != CHECK_END:
         if (k.must | k.mustnot) & IS_VISIBLE:
             if now.maps > mapped or now.swap_count:
@@ -1439,67 +1450,66 @@ cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32
 
 # ------------------------------------------------------------------ swap-in (5.2, 5.3)
 
-cdef void read_from_device(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+cdef inline void read_from_device(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    cdef bint blank = (s.slots[n].flags & SLOT_BLANK) != 0
     if s.contents != NULL:
         s.contents[p] = s.slot_contents[n]
-    if s.slots[n].flags & SLOT_BLANK:
-        s.pages[p].flags |= PG_BLANK
-    if s.slots[n].flags & SLOT_BLANK and s.blank_io_free:
-        s.c[<int>C_SWAP_READS_BLANK] += 1
-    else:
-        s.c[<int>C_SWAP_READS] += 1
+    s.pages[p].flags |= PG_BLANK if blank else 0
+    s.c[<int>C_SWAP_READS_BLANK if blank and s.blank_io_free else <int>C_SWAP_READS] += 1
 
-cdef int read_in(Sim *s, uint32_t v, uint32_t n, uint32_t *number) noexcept nogil:
+cdef inline int read_page(Sim *s, uint32_t v, uint32_t n, bint cached, uint32_t *number) noexcept nogil:
+    """A new page with what is in the slot; in the swap cache, or past it."""
     cdef uint32_t p
     cdef int status = new_page(s, v, &p)
     if status:
         return status
     refault(s, p, n)
-    s.pages[p].slot = n
-    s.slots[n].page = p
-    s.slots[n].flags |= SLOT_CACHED
-    s.c[<int>C_SWAP_CACHE_ADDS] += 1
+    if cached:
+        s.pages[p].slot = n
+        s.slots[n].page = p
+        s.slots[n].flags |= SLOT_CACHED
+        s.c[<int>C_SWAP_CACHE_ADDS] += 1
     read_from_device(s, p, n)
     batch_add(s, p)
     number[0] = p
     return OK
 
-cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
-    cdef proc_t *proc = s.procs + pid
-    cdef int64_t most = 1 << (s.page_cluster if s.page_cluster < 5 else 5)
-    cdef int64_t before = <int64_t>proc.ra_last - 1, pages, size, first, last, w, leaf
+cdef int read_in(Sim *s, uint32_t v, uint32_t n) noexcept nogil:
     cdef uint32_t p
+    return read_page(s, v, n, True, &p)
+
+cdef inline uint32_t ahead_window(Sim *s, proc_t *proc, uint32_t v) noexcept nogil:
+    """How many pages the readahead of this fault reads."""
+    cdef uint32_t most = 1 << (s.page_cluster if s.page_cluster < 5 else 5), pages, size
+    if most == 1:
+        return 1
+    if proc.ra_hits == 0:
+        pages = 2 if beside(proc, v) else 1
+    else:
+        size = 4
+        while size < <uint32_t>proc.ra_hits + 2:
+            size *= 2
+        pages = size
+    if pages > most:
+        pages = most
+    return pages if pages > proc.ra_window // 2 else proc.ra_window // 2
+
+cdef inline bint beside(proc_t *proc, uint32_t v) noexcept nogil:
+    """Is this the address before or after that of the last fault?"""
+    return proc.ra_last and (v + 2 == proc.ra_last or v == proc.ra_last)
+
+cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v, int64_t pages) noexcept nogil:
+    cdef proc_t *proc = s.procs + pid
+    cdef int64_t first = <int64_t>v - (pages - 1) // 2, last, w, leaf = v & ~<uint32_t>(LEAF - 1)
     cdef pte_t *pte
+    cdef slot_t *slot
     cdef int status
-    cdef bint neighbour = before >= 0
-    pages = 1
-    if most > 1:
-        pages = proc.ra_hits + 2
-        if proc.ra_hits == 0:
-            pages = 2 if neighbour and (v == before - 1 or v == before + 1) else 1
-        else:
-            size = 4
-            while size < pages:
-                size *= 2
-            pages = size
-        if pages > most:
-            pages = most
-        if pages < proc.ra_window // 2:
-            pages = proc.ra_window // 2
+    if beside(proc, v):
+        first = v if v == proc.ra_last else <int64_t>v - pages + 1
     proc.ra_last = v + 1
     proc.ra_window = <uint16_t>pages
     proc.ra_hits = 0
-    if pages <= 1:
-        proc.ra_window = 1
-        return read_in(s, v, pte_at(s, pid, v).word >> PTE_SHIFT, &p)
-    if neighbour and v == before + 1:
-        first = v
-    elif neighbour and v == before - 1:
-        first = <int64_t>v - pages + 1
-    else:
-        first = <int64_t>v - (pages - 1) // 2
     last = first + pages - 1
-    leaf = v & ~<uint32_t>(LEAF - 1)
     if first < leaf:
         first = leaf
     if last > leaf + LEAF - 1:
@@ -1509,14 +1519,15 @@ cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
     w = first
     while w <= last:
         pte = pte_at(s, pid, <uint32_t>w)
-        if kind_of(pte.word) == PTE_SWAP and not s.slots[pte.word >> PTE_SHIFT].flags & SLOT_CACHED:
-            status = read_in(s, <uint32_t>w, pte.word >> PTE_SHIFT, &p)
+        slot = s.slots + (pte.word >> PTE_SHIFT)
+        if kind_of(pte.word) == PTE_SWAP and not slot.flags & SLOT_CACHED:
+            status = read_in(s, <uint32_t>w, pte.word >> PTE_SHIFT)
             if status:
                 if w == v:
                     return status
                 break
             if w != v:
-                s.pages[p].flags |= PG_READAHEAD
+                s.pages[slot.page].flags |= PG_READAHEAD
                 s.c[<int>C_READAHEAD] += 1
         w += 1
     if s.readahead_drains:
@@ -1524,18 +1535,16 @@ cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
     return OK
 
 cdef int swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write, bint store) noexcept nogil:
-    cdef uint32_t n = pte.word >> PTE_SHIFT, p
+    cdef uint32_t n = pte.word >> PTE_SHIFT, p, pages = 1
     cdef slot_t *slot = s.slots + n
     cdef proc_t *proc = s.procs + pid
     cdef bint past = False
     cdef int status
     s.c[<int>C_SWAP_INS] += 1
-    s.outcome |= SWAP_IN
     if slot.flags & SLOT_CACHED:
+        s.outcome |= SWAP_IN | FROM_CACHE
         s.c[<int>C_SWAP_CACHE_HITS] += 1
-        s.outcome |= FROM_CACHE
         p = slot.page
-        s.pages[p].refs += 1
         if s.pages[p].flags & PG_READAHEAD:
             s.pages[p].flags &= ~<uint32_t>PG_READAHEAD
             if proc.ra_hits < 65535:
@@ -1543,31 +1552,34 @@ cdef int swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write, bint 
             s.c[<int>C_READAHEAD_HITS] += 1
         proc.ra_last = v + 1
     else:
+        s.outcome |= SWAP_IN | MAJOR
         s.c[<int>C_MAJOR_FAULTS] += 1
-        s.outcome |= MAJOR
-        if s.sync and s.bypass and slot.swap_count == 1:
-            s.outcome |= PAST_CACHE
-            past = True
-            status = new_page(s, v, &p)
-            if status:
-                return status
-            refault(s, p, n)
-            read_from_device(s, p, n)
-            batch_add(s, p)
+        if s.sync:
+            past = s.bypass and slot.swap_count == 1
+            s.outcome |= PAST_CACHE if past else 0
+        if not past and (s.bypass or not s.sync):
+            pages = ahead_window(s, proc, v)
+            if pages == 1:
+                proc.ra_last = v + 1
+                proc.ra_window = 1
+                proc.ra_hits = 0
+        if pages == 1:
+            status = read_page(s, v, n, not past, &p)
         else:
-            if s.sync and not s.bypass:
-                status = read_in(s, v, n, &p)
-            else:
-                status = read_ahead(s, pid, v)
-            while status == OK and not slot.flags & SLOT_CACHED:
-                status = read_in(s, v, n, &p)
-            if status:
-                return status
-            p = slot.page
-            s.pages[p].refs += 1
-    if s.pages[p].flags & PG_LOCKED:
-        s.c[<int>C_LOCK_WAITS] += 1
+            status = read_around(s, pid, v, n, pages, &p)
+        if status:
+            return status
+    s.pages[p].refs += not past
+    s.c[<int>C_LOCK_WAITS] += (s.pages[p].flags & PG_LOCKED) != 0
     return map_swapped(s, pid, v, pte, n, p, write, store, past)
+
+cdef int read_around(Sim *s, uint32_t pid, uint32_t v, uint32_t n, uint32_t pages, uint32_t *number) noexcept nogil:
+    """By readahead, whose own reclaim may take the page of the fault again: once more, alone."""
+    cdef int status = read_ahead(s, pid, v, pages)
+    while status == OK and not s.slots[n].flags & SLOT_CACHED:
+        status = read_in(s, v, n)
+    number[0] = s.slots[n].page
+    return status
 
 cdef inline void free_entry(Sim *s, uint32_t pid, uint32_t n) noexcept nogil:
     s.procs[pid].swapped -= 1
@@ -1592,32 +1604,35 @@ cdef inline void map_entry(Sim *s, uint32_t pid, pte_t *pte, uint32_t p, bint wr
         page.flags |= PG_EXCL
     s.procs[pid].flags |= PROC_HAS_ANON
 
-cdef int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, uint32_t p, bint write, bint store,
-                     bint past) noexcept nogil:
+cdef inline int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, uint32_t p, bint write, bint store,
+                            bint past) noexcept nogil:
+    cdef page_t *page = s.pages + p
+    cdef bint drained = False
+    cdef uint32_t does = 0
+    if not page.flags & PG_WRITEBACK:
+        does = s.entry[entry_index(s, page, pte.word, write, past)]
+        if does & ENTRY_DRAINS:
+            drain(s, s.cpu)
+            drained = True
+            does = s.entry[entry_index(s, page, pte.word, write, past)]
+    if does == 0:
+        return map_unknown(s, pid, v, pte, n, p, write, store, past, drained)
+    free_entry(s, pid, n)
+    if does & ENTRY_LEAVES and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
+        s.left = p
+    map_entry(s, pid, pte, p, write, (does & ENTRY_WRITABLE) != 0, (does & ENTRY_EXCLUSIVE) != 0, 0)
+    if does & ENTRY_LEAVES_LATE and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
+        s.left = p
+    return after_map(s, pid, v, pte, p, write, store)
+
+cdef int map_unknown(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, uint32_t p, bint write, bint store, bint past,
+                     bint drained) noexcept nogil:
+    """Check by check, what the table does not know; the first may have drained already."""
     cdef page_t *page = s.pages + p
     cdef bint marked = (pte.word & PTE_WRITE) != 0, exclusive = False
-    cdef uint32_t own_maps = 0, own_entries = 1, does
-    cdef check_t *k = s.swap_in
+    cdef uint32_t own_maps = 0, own_entries = 1
+    cdef check_t *k = s.swap_in + <int>drained
     cdef Situation now
-    while k.op == CHECK_DRAIN:
-        now = situation(s, p, write, exclusive, marked, past)
-        rare(s, k, &now, p, pid, 0, 1)
-        if holds(k, &now):
-            drain(s, s.cpu)
-        k += 1
-    if k.op == CHECK_FREE_ENTRY and not (k.must or k.mustnot or k.measure):
-        k += 1
-        free_entry(s, pid, n)
-        own_entries = 0
-        if not page.flags & PG_WRITEBACK:
-            does = s.entry[entry_index(s, page, write, marked, past)]
-            if does:
-                if does & ENTRY_LEAVES and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
-                    s.left = p
-                map_entry(s, pid, pte, p, write, (does & ENTRY_WRITABLE) != 0, (does & ENTRY_EXCLUSIVE) != 0, 0)
-                if does & ENTRY_LEAVES_LATE and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
-                    s.left = p
-                return after_map(s, pid, v, pte, p, write, store)
     while k.op != CHECK_END:
         now = situation(s, p, write, exclusive, marked, past)
         rare(s, k, &now, p, pid, own_maps, own_entries)
@@ -1918,14 +1933,13 @@ cdef void protect(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept n
 cdef int prefetch(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept nogil:
     cdef uint64_t v = first
     cdef pte_t *pte
-    cdef uint32_t p
     while v < end:
         if s.dirs[<size_t>pid * s.ndir + (v >> 9)] == 0:
             v = (v | (LEAF - 1)) + 1
             continue
         pte = pte_at(s, pid, <uint32_t>v)
         if kind_of(pte.word) == PTE_SWAP and not s.slots[pte.word >> PTE_SHIFT].flags & SLOT_CACHED:
-            if read_in(s, <uint32_t>v, pte.word >> PTE_SHIFT, &p):
+            if read_in(s, <uint32_t>v, pte.word >> PTE_SHIFT):
                 break
         v += 1
     drain(s, s.cpu)
@@ -2633,9 +2647,8 @@ cdef class Engine:
         self.grow_leaves(max(64, min(machine.processes * s.ndir, 1024)))
         for at in range(1 << VERDICT_BITS):
             s.verdict[at] = verdict_of(&self.s, at)
-        behind = 1 + max((i for i, op in enumerate(policy.swap_in_checks["op"]) if op == CHECK_FREE_ENTRY), default=-1)
         for at in range(1 << ENTRY_BITS):
-            s.entry[at] = entry_of(&self.s, s.swap_in + <int>behind, at)
+            s.entry[at] = entry_of(&self.s, at)
 
     cdef void point(self):
         """The struct's pointers follow the arrays.  No Python code runs from a change of ``arrays`` to the end of this: a
