@@ -52,21 +52,36 @@ cdef extern from *:
 
 cdef extern from *:
     """
-    /* pte_t as one 64-bit word, where fork and exit go through 512 of them */
+    /* Records as words, where fields that change together are read and written at once.  may_alias: the same memory is
+       read by its fields elsewhere, and a compiler may otherwise take the two for different. */
     #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-    #error "the engine reads a pte_t as one little-endian word"
+    #error "the engine reads several fields of a record as one little-endian word"
+    #endif
+    #if defined(__GNUC__) || defined(__clang__)
+    typedef unsigned long long __attribute__((__may_alias__)) cowfast_word;
+    typedef unsigned int __attribute__((__may_alias__)) cowfast_half;
+    #else
+    typedef unsigned long long cowfast_word;
+    typedef unsigned int cowfast_half;
     #endif
     #define COWFAST_NEXT_MASK (0xffffull << 32)
     #define COWFAST_PREV_MASK (0xffffull << 48)
+    #define COWFAST_ALONE (1ull << 32 | 1ull << 48)
     """
-    const uint64_t NEXT_MASK "COWFAST_NEXT_MASK"
+    ctypedef unsigned long long word_t "cowfast_word"
+    ctypedef unsigned int half_t "cowfast_half"
+    const uint64_t NEXT_MASK "COWFAST_NEXT_MASK"   # of a pte as one word
     const uint64_t PREV_MASK "COWFAST_PREV_MASK"
+    const uint64_t ALONE "COWFAST_ALONE"           # times a process: the links of its pte when nobody else maps the page
 
 cdef enum:
     DEF_PRIORITY = 12
     MAX_TRIES = 18
     NEXT_SHIFT = 32        # of pte_t.next and
     PREV_SHIFT = 48        # pte_t.prev in the pte as one word
+    FLAGS_SHIFT = 32       # of page_t.flags in the word that begins with refs
+    OWNER_SHIFT = 16       # of page_t.owner in the half word that begins with maps
+    MAPS_MASK = 65535
     FAR = 32               # software prefetch: ptes this many events ahead,
     NEAR = 16              # the page or slot behind them this many,
     NEXT = 8               # the ptes beside them in the page's ring this many
@@ -93,6 +108,17 @@ cdef inline pte_t *pte_make(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
 
 cdef inline uint32_t kind_of(uint32_t word) noexcept nogil:
     return word & PTE_KIND
+
+cdef inline word_t *refs_and_flags(page_t *page) noexcept nogil:
+    return <word_t *><void *>page
+
+cdef inline half_t *maps_and_owner(page_t *page) noexcept nogil:
+    return <half_t *><void *>(<char *>page + 8)
+
+cdef inline void lose_mapper(page_t *page, uint32_t other) noexcept nogil:
+    """maps - 1; the owner is any of those who are left."""
+    cdef half_t *maps = maps_and_owner(page)
+    maps[0] = (maps[0] - 1) & MAPS_MASK | other << OWNER_SHIFT
 
 cdef inline void link(Sim *s, uint32_t p, uint32_t pid, pte_t *pte) noexcept nogil:
     """pid's pte joins the ring of the page's mappers; maps + 1."""
@@ -158,7 +184,7 @@ cdef inline void flush_statistics(Sim *s) noexcept nogil:
             s.seen[i] = real(s, i)
 
 cdef inline int list_of(page_t *page) noexcept nogil:
-    return ACTIVE if page.flags & PG_ACTIVE else INACTIVE
+    return (page.flags & PG_ACTIVE) != 0  # ACTIVE is 1
 
 cdef void close_holes(Sim *s, int which) noexcept nogil:
     """The ring is full of entries: its pages move together.  Rare: a third of the entries at least are holes."""
@@ -248,7 +274,8 @@ cdef inline uint32_t take_movable(Sim *s) noexcept nogil:
     """The number freed last; there is one.  The record that is taken SOON later is on its way by then."""
     cdef uint32_t n = s.free_movable - 1
     s.free_movable = n
-    COWFAST_PREFETCH_PAGE(s.pages + s.page_free[n - SOON if n > SOON else 0])
+    if s.far:
+        COWFAST_PREFETCH_PAGE(s.pages + s.page_free[n - SOON if n > SOON else 0])
     return s.page_free[n]
 
 cdef inline uint32_t take_unmovable(Sim *s) noexcept nogil:
@@ -314,16 +341,21 @@ cdef void empty_batch(Sim *s, uint32_t *batch, uint32_t *length) noexcept nogil:
         lru_place(s, p, s.pages + p, list_of(s.pages + p), False)
         put_page(s, p, 1)
 
+cdef inline void batch_put(Sim *s, uint32_t p) noexcept nogil:
+    """The batch's reference and flag are on the page already."""
+    cdef uint32_t *n = s.batch_len + s.cpu
+    s.batch[<size_t>s.cpu * s.batch_size + n[0]] = p
+    n[0] += 1
+    if n[0] >= s.batch_size:
+        drain(s, s.cpu)
+
 cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
     if s.batch_size == 0:
         lru_add(s, p, False)
         return
     s.pages[p].refs += 1
     s.pages[p].flags |= PG_BATCH
-    s.batch[<size_t>s.cpu * s.batch_size + s.batch_len[s.cpu]] = p
-    s.batch_len[s.cpu] += 1
-    if s.batch_len[s.cpu] >= s.batch_size:
-        drain(s, s.cpu)
+    batch_put(s, p)
 
 
 # ------------------------------------------------------------------ slots and the swap cache
@@ -976,19 +1008,43 @@ cdef enum:
     VERDICT_BITS = 13
     VERDICT_REUSE = 32     # and in the low five bits the check that decided
     VERDICT_COPY = 64
+    VERDICT_QUICK = 128    # nothing but that: a copy of an ordinary page which others map, a reuse that nobody could see
 
 cdef inline uint32_t verdict_index(Sim *s, page_t *page) noexcept nogil:
     """Five flags, refs to 7, maps to 3, then swap full, in the swap cache, named by a swap pte."""
-    cdef uint32_t at = page.flags & 31
-    at |= (page.refs if page.refs < 7 else 7) << 5
-    at |= (<uint32_t>page.maps if page.maps < 3 else 3) << 8
-    if swap_full(s):
-        at |= 1 << 10
+    cdef uint64_t refs = refs_and_flags(page)[0]
+    cdef uint32_t at = <uint32_t>(refs >> FLAGS_SHIFT) & 31 | <uint32_t>s.half_full << 10, maps = page.maps
+    at |= (<uint32_t>refs if <uint32_t>refs < 7 else 7) << 5
+    at |= (maps if maps < 3 else 3) << 8
     if page.slot:
         at |= 1 << 11
         if s.slots[page.slot].swap_count:
             at |= 1 << 12
     return at
+
+cdef inline uint8_t quick_copy(uint32_t flags, uint32_t maps) noexcept nogil:
+    return VERDICT_COPY | (VERDICT_QUICK if maps > 1 and not flags & PG_KSM else 0)
+
+cdef inline uint8_t quick_reuse(Situation *now) noexcept nogil:
+    """Nobody has the page but one pte, the swap cache and an LRU batch; the scale of refs ends at 7."""
+    cdef int64_t known = now.maps + ((now.predicates & IS_CACHED) != 0) + ((now.predicates & IS_OFF_LRU) != 0)
+    return VERDICT_REUSE | (VERDICT_QUICK if now.maps == 1 and now.swap_count == 0 and now.refs <= known else 0)
+
+cdef inline bint plainly_shared(page_t *page) noexcept nogil:
+    """Most write faults are about one: others map it, and there is nothing else to ask about."""
+    return page.maps > 1 and not page.slot and not page.flags & (PG_EXCL | PG_KSM | PG_LOCKED | PG_WRITEBACK)
+
+cdef uint8_t shared_verdict(Sim *s) noexcept nogil:
+    """What the table says of all plainly shared pages; 0 if that depends on how many share one, and how."""
+    cdef uint8_t verdict = s.verdict[2 << 8 | 2 << 5]
+    cdef uint32_t on_lru, full, maps, refs
+    for on_lru in range(2):
+        for full in range(2):
+            for maps in range(2, 4):
+                for refs in range(2, 8):
+                    if s.verdict[full << 10 | maps << 8 | refs << 5 | on_lru * PG_LRU] != verdict:
+                        return 0
+    return verdict
 
 cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
     cdef uint32_t flags = at & 31, maps = at >> 8 & 3, i = 0
@@ -1023,9 +1079,9 @@ cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
             return 0
         if holds(k, &now):
             if k.op == CHECK_COPY:
-                return VERDICT_COPY | i
+                return quick_copy(flags, maps) | i
             if k.op == CHECK_REUSE or (k.op == CHECK_LEAVE_AND_REUSE and not now.predicates & IS_CACHED):
-                return VERDICT_REUSE | i
+                return quick_reuse(&now) | i
             if k.op == CHECK_LOCK_OR_COPY or k.op == CHECK_LOCK_OR_WAIT:
                 pass
             elif not (k.op == CHECK_LEAVE_SWAP_CACHE and not now.predicates & IS_CACHED):
@@ -1337,71 +1393,62 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
         stored(s, pte)
     return OK
 
-cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
+cdef uint32_t quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
     """A store to a write-protected pte of which the table knows all: others map the page, nobody pins it and there is
-    room for a copy; or nobody else could read it and it is reused.  False: nothing is done, the long way."""
-    cdef uint32_t word = pte.word, old = word >> PTE_SHIFT, p, cpu, n
-    cdef page_t *page = s.pages + old
-    cdef page_t *made
-    cdef pte_t *before
-    cdef pte_t *after
-    cdef uint32_t verdict = s.verdict[verdict_index(s, page)]
+    room for a copy; or nobody else could read it and it is reused.  The verdict; 0: nothing is done, the long way.
+    Contents and outcome are for whoever calls, if they are asked for (``tell_quick``)."""
+    cdef word_t *mine = <word_t *><void *>pte
+    cdef uint64_t word = mine[0]
+    cdef uint32_t p = <uint32_t>word >> PTE_SHIFT, before, after
+    cdef page_t *page = s.pages + p
+    cdef uint32_t verdict = s.shared if plainly_shared(page) else 0
+    if not verdict:
+        verdict = s.verdict[verdict_index(s, page)]
+    if not verdict & VERDICT_QUICK:
+        return 0
     if verdict & VERDICT_COPY:
-        if page.maps < 2 or page.refs >= PIN_BIAS or s.live >= s.roomy:
-            return False
+        if page.refs >= PIN_BIAS or s.live >= s.roomy:
+            return 0
         if s.free_movable:
             p = take_movable(s)
         elif s.next_page <= s.memory:
             p = s.next_page
             s.next_page += 1
         else:
-            return False
-        cpu = s.procs[pid].cpu
-        made = s.pages + p
+            return 0
         s.live += 1
         if s.live > s.c[<int>C_PAGES_PEAK]:
             s.c[<int>C_PAGES_PEAK] = s.live
-        made.refs = 2
-        made.vpage = v
-        made.slot = 0
-        made.flags = PG_BATCH | (PG_EXCL if s.exclusive else 0)
-        made.maps = 1
-        made.owner = <uint16_t>pid
-        before = pte_at(s, pte.prev, v)
-        after = pte_at(s, pte.next, v)
-        before.next = pte.next
-        after.prev = pte.prev
-        page.owner = pte.next  # any of those who are left
-        page.maps -= 1
+        s.quick_copies += 1
+        mine[0] = <uint64_t>(p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY) | pid * ALONE
+        after = word >> NEXT_SHIFT & 0xffff
+        before = word >> PREV_SHIFT
+        pte_at(s, before, v).next = <uint16_t>after
+        pte_at(s, after, v).prev = <uint16_t>before
+        lose_mapper(page, after)
         page.refs -= 1
-        pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY
-        pte.next = pte.prev = <uint16_t>pid
-        if s.contents != NULL:
-            s.contents[p].first = s.contents[p].last = <uint32_t>(s.time + 1)
-        s.c[<int>C_FAULTS] += 1
-        s.c[<int>C_WRITE_FAULTS] += 1
-        s.c[<int>C_COPIES] += 1
-        s.c[<int>C_PAGE_ALLOCS] += 1
-        if page.flags & PG_KSM:
-            s.c[<int>C_KSM_COPIES] += 1
-        s.outcome = FAULT | WRITE_FAULT | COPIED | ((verdict & 31) + 1) << CHECK_SHIFT
-        n = s.batch_len[cpu]
-        s.batch[<size_t>cpu * s.batch_size + n] = p
-        s.batch_len[cpu] = n + 1
-        if n + 1 >= s.batch_size:
-            drain(s, cpu)
-        return True
-    if verdict & VERDICT_REUSE and not visible(s, old, pid, 1, 0):
-        page.flags = (page.flags | (PG_EXCL if s.exclusive else 0)) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
-        pte.word = (word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
-        if s.contents != NULL:
-            s.contents[old].first = s.contents[old].last = <uint32_t>(s.time + 1)
-        s.c[<int>C_FAULTS] += 1
-        s.c[<int>C_WRITE_FAULTS] += 1
-        s.c[<int>C_REUSES] += 1
-        s.outcome = FAULT | WRITE_FAULT | REUSED | ((verdict & 31) + 1) << CHECK_SHIFT
-        return True
-    return False
+        page = s.pages + p
+        refs_and_flags(page)[0] = s.made
+        maps_and_owner(page)[0] = 1 | pid << OWNER_SHIFT
+        page.vpage = v
+        page.slot = 0
+        s.cpu = s.procs[pid].cpu
+        batch_put(s, p)
+    else:
+        page.flags = (page.flags | s.made >> FLAGS_SHIFT & PG_EXCL) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
+        pte.word = (<uint32_t>word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
+        s.quick_reuses += 1
+    return verdict
+
+cdef void count_quick(Sim *s) noexcept nogil:
+    """What ``quick_write`` did becomes counts: several each, so that it counts one itself."""
+    cdef uint64_t n = s.quick_copies + s.quick_reuses
+    s.c[<int>C_FAULTS] += n
+    s.c[<int>C_WRITE_FAULTS] += n
+    s.c[<int>C_COPIES] += s.quick_copies
+    s.c[<int>C_REUSES] += s.quick_reuses
+    s.c[<int>C_PAGE_ALLOCS] += s.quick_copies
+    s.quick_copies = s.quick_reuses = 0
 
 cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32_t index, bint unshare) noexcept nogil:
     cdef page_t *page = s.pages + old
@@ -1700,11 +1747,11 @@ cdef bint next_leaf(Sim *s, uint32_t pid, uint32_t *d) noexcept nogil:
             d[0] += 1
     return False
 
-cdef inline uint16_t *links_of(uint16_t *ptes, uint32_t *leaves, size_t ndir, size_t pid, uint32_t i) noexcept nogil:
+cdef inline uint16_t *links_of(pte_t *ptes, uint32_t *leaves, size_t ndir, size_t pid, uint32_t i) noexcept nogil:
     """The four halfwords of pid's pte i in this leaf: two of its word, then next, then prev."""
-    return ptes + (<size_t>leaves[pid * ndir] * LEAF + i) * 4
+    return <uint16_t *>(ptes + <size_t>leaves[pid * ndir] * LEAF + i)
 
-cdef inline uint64_t ahead_leaf(uint64_t *mine, uint32_t i, page_t *pages, uint16_t *ptes, uint32_t *leaves, size_t ndir) noexcept nogil:
+cdef inline uint64_t ahead_leaf(word_t *mine, uint32_t i, page_t *pages, pte_t *ptes, uint32_t *leaves, size_t ndir) noexcept nogil:
     """The page FAR ptes on (for a swap pte some other: it does no harm), and NEXT ptes on the ring's next pte; that pte."""
     cdef uint64_t pte = mine[(i + NEXT) & (LEAF - 1)]
     COWFAST_PREFETCH_PAGE(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
@@ -1716,13 +1763,13 @@ cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept no
     pte_make(s, child, d << 9)
     if s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED:
         return copy_leaf(s, pid, child, d, False, True, False)
-    if uniform_leaf(<uint64_t *>pte_at(s, pid, d << 9)):
+    if uniform_leaf(<word_t *><void *>pte_at(s, pid, d << 9)):
         return copy_leaf(s, pid, child, d, True, False, True)
     if s.far:
         return copy_leaf(s, pid, child, d, True, False, False)
     return copy_leaf(s, pid, child, d, False, False, False)
 
-cdef inline bint uniform_leaf(uint64_t *mine) noexcept nogil:
+cdef inline bint uniform_leaf(word_t *mine) noexcept nogil:
     """Is every pte of the leaf present, and the next in its ring of the same process (itself, or the last child)?"""
     cdef uint64_t others = (mine[0] ^ PTE_PRESENT) & PTE_KIND
     cdef uint32_t i, k
@@ -1736,9 +1783,9 @@ cdef inline bint uniform_leaf(uint64_t *mine) noexcept nogil:
 cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint far, bint pinned, bint uniform) noexcept nogil:
     """A pte is one word to load and one to store: number and bits, then next, then prev.  A process that has *pinned* copies
     its pinned pages at once, and may find no room for that.  In a *uniform* leaf all rings lead to one other leaf."""
-    cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
-    cdef uint64_t *theirs = <uint64_t *>pte_at(s, child, d << 9)
-    cdef uint16_t *ptes = <uint16_t *>s.ptes
+    cdef word_t *mine = <word_t *><void *>pte_at(s, pid, d << 9)
+    cdef word_t *theirs = <word_t *><void *>pte_at(s, child, d << 9)
+    cdef pte_t *ptes = s.ptes
     cdef page_t *pages = s.pages
     cdef uint32_t *leaves = s.dirs + d
     cdef size_t ndir = s.ndir
@@ -1746,7 +1793,8 @@ cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint
     cdef uint64_t pte, next_is_child = <uint64_t>child << NEXT_SHIFT, prev_is_parent = <uint64_t>pid << PREV_SHIFT
     cdef uint16_t *nexts = links_of(ptes, leaves, ndir, mine[0] >> NEXT_SHIFT & 0xffff, 0)  # if uniform
     cdef uint64_t kept = ~<uint64_t>(PTE_WRITE | PTE_BLANK)
-    cdef uint32_t i, present = 0, swapped = 0, zeros = 0, early = 0
+    cdef word_t *refs
+    cdef uint32_t i, others = 0, swapped = 0, zeros = 0, early = 0
     cdef int status = OK
     for i in range(LEAF):
         if uniform:
@@ -1758,8 +1806,10 @@ cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint
             page = pages + (<uint32_t>pte >> PTE_SHIFT)
             if pinned and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
                 early += 1
+                others += 1
                 status = early_copy(s, <uint32_t>pte >> PTE_SHIFT, child, (d << 9) + i)
                 if status:
+                    others += LEAF - 1 - i
                     break
                 continue
             mine[i] = (pte & kept & ~NEXT_MASK) | next_is_child
@@ -1768,11 +1818,12 @@ cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint
                 nexts[i * 4 + 3] = <uint16_t>child
             else:
                 links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, i)[3] = <uint16_t>child  # a parent alone is its own neighbour
-            page.refs += 1
-            page.flags &= ~<uint32_t>PG_EXCL
-            page.maps += 1
-            present += 1
-        elif pte & PTE_KIND == PTE_SWAP:
+            refs = refs_and_flags(page)
+            refs[0] = (refs[0] + 1) & ~(<uint64_t>PG_EXCL << FLAGS_SHIFT)
+            maps_and_owner(page)[0] += 1
+            continue
+        others += 1
+        if pte & PTE_KIND == PTE_SWAP:
             mine[i] = pte & ~<uint64_t>PTE_WRITE
             theirs[i] = <uint32_t>pte & ~<uint32_t>PTE_WRITE
             s.slots[<uint32_t>pte >> PTE_SHIFT].swap_count += 1
@@ -1780,10 +1831,10 @@ cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint
         elif <uint32_t>pte:
             theirs[i] = PTE_ZERO
             zeros += 1
-    s.procs[child].present += present
+    s.procs[child].present += LEAF - others
     s.procs[child].swapped += swapped
     s.procs[child].zeros += zeros
-    s.c[<int>C_PTES_COPIED] += present + swapped + zeros + early
+    s.c[<int>C_PTES_COPIED] += LEAF - others + swapped + zeros + early
     return status
 
 cdef int early_copy(Sim *s, uint32_t old, uint32_t child, uint32_t v) noexcept nogil:
@@ -1838,34 +1889,33 @@ cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept
 cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept nogil:
     """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question.  Pages that
     nobody refers to any more are noted without a branch, which nobody could predict, and freed a little later, in order."""
-    cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
-    cdef uint16_t *ptes = <uint16_t *>s.ptes
+    cdef word_t *mine = <word_t *><void *>pte_at(s, pid, d << 9)
+    cdef pte_t *ptes = s.ptes
     cdef page_t *pages = s.pages
     cdef uint32_t *leaves = s.dirs + d
     cdef size_t ndir = s.ndir, before, after
     cdef page_t *page
     cdef uint64_t pte
     cdef uint32_t dead[LEAF]
-    cdef uint32_t i, p, zapped = 0, ndead = 0
+    cdef uint32_t i, p, others = 0, ndead = 0
     for i in range(LEAF):
         if far:
             pte = ahead_leaf(mine, i, pages, ptes, leaves, ndir)
             COWFAST_PREFETCH(links_of(ptes, leaves, ndir, pte >> PREV_SHIFT, (i + NEXT) & (LEAF - 1)))
         pte = mine[i]
         if pte & PTE_KIND != PTE_PRESENT:
+            others += 1
             if <uint32_t>pte:
                 ndead = bury(s, dead, ndead)
                 zap(s, pid, <pte_t *>(mine + i))
             continue
-        zapped += 1
         before = pte >> PREV_SHIFT
         after = pte >> NEXT_SHIFT & 0xffff
         links_of(ptes, leaves, ndir, before, i)[2] = <uint16_t>after
         links_of(ptes, leaves, ndir, after, i)[3] = <uint16_t>before
         p = <uint32_t>pte >> PTE_SHIFT
         page = pages + p
-        page.owner = <uint16_t>after  # any of those who are left
-        page.maps -= 1
+        lose_mapper(page, <uint32_t>after)
         page.refs -= 1
         if page.slot and page.maps == 0:
             page.refs += 1
@@ -1876,17 +1926,33 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept n
         ndead += page.refs == 0
     bury(s, dead, ndead)
     memset(mine, 0, LEAF * sizeof(pte_t))
-    s.procs[pid].present -= zapped
-    s.c[<int>C_PTES_ZAPPED] += zapped
+    s.procs[pid].present -= LEAF - others
+    s.c[<int>C_PTES_ZAPPED] += LEAF - others
 
 cdef uint32_t bury(Sim *s, uint32_t *dead, uint32_t n) noexcept nogil:
-    cdef uint32_t i
+    """``free_page`` of each, in order; of those that are on a list and nothing else the counts are kept until the end."""
+    cdef uint32_t i, p
+    cdef uint32_t gone[2]
     cdef page_t *page
+    gone[0] = gone[1] = 0
     for i in range(n):
         if i + NEXT < n:
             page = s.pages + dead[i + NEXT]
             COWFAST_PREFETCH(s.ring[list_of(page)] + page.lru)
-        free_page(s, dead[i])
+        p = dead[i]
+        page = s.pages + p
+        if page.flags & (PG_LRU | PG_LOCKED | PG_UNMOVABLE) != PG_LRU or s.stat_step:
+            free_page(s, p)
+            continue
+        s.ring[list_of(page)][page.lru] = 0
+        gone[list_of(page)] += 1
+        page.flags = 0
+        s.page_free[s.free_movable] = p
+        s.free_movable += 1
+    for i in range(2):
+        s.length[i] -= gone[i]
+        s.live -= gone[i]
+        s.c[<int>C_PAGE_FREES] += gone[i]
     return 0
 
 cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
@@ -2105,6 +2171,8 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
     cdef uint32_t kind
     if op <= WRITE and not e.flags:
         return check_access(s, e)
+    if op == PAGEOUT and not e.flags and e.pid < s.processes and <uint64_t>e.page + e.arg < s.space and s.procs[e.pid].flags & PROC_ALIVE:
+        return OK  # what is wrong with another is told below
     if op >= NR_OPS:
         return ERR_BAD_OP
     if e.pid >= s.processes:
@@ -2171,9 +2239,11 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
             if kind_of(p) == PTE_PRESENT:
                 s.value = s.contents[p >> PTE_SHIFT]
         return status
-    if op == FORK:
+    if op == PAGEOUT:
+        pageout(s, pid, v, n)
+    elif op == FORK:
         return fork(s, pid, e.arg)
-    if op == EXIT or op == EXEC:
+    elif op == EXIT or op == EXEC:
         zap_all(s, pid)
         if op == EXIT:
             s.c[<int>C_EXITS] += 1
@@ -2185,8 +2255,6 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
         zap_range(s, pid, v, v + n)
     elif op == PROTECT:
         protect(s, pid, v, v + n)
-    elif op == PAGEOUT:
-        pageout(s, pid, v, n)
     elif op == RECLAIM:
         if e.arg:
             try_to_free(s, e.arg if e.arg > CLUSTER else CLUSTER)
@@ -2274,35 +2342,64 @@ cdef inline void ahead_page(Sim *s, pte_t *pte, uint32_t op) noexcept nogil:
     at ^= (at ^ <size_t>(s.slots + (word >> PTE_SHIFT))) & -<size_t>(word & PTE_KIND == PTE_SWAP)
     COWFAST_PREFETCH_PAGE(<page_t *>at)
 
-cdef inline void did_hit(Sim *s, uint32_t op, uint32_t word, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
-    """What is told of an access that needed nothing."""
-    if outcome != NULL:
-        outcome[0] = 0
-    if s.contents != NULL:
-        if op:
-            s.contents[word >> PTE_SHIFT].first = s.contents[word >> PTE_SHIFT].last = <uint32_t>time
-        if value != NULL:
-            value[0].first = value[0].last = 0
-            if kind_of(word) == PTE_PRESENT:
-                value[0] = s.contents[word >> PTE_SHIFT]
+cdef inline void ahead_event(Sim *s, pte_t **at, event_t *e, int64_t i) noexcept nogil:
+    """Event *i*, at *e*, is next: asks for what those behind it need, and notes where the pte of one of them is."""
+    cdef pte_t *soon = pte_of(s, e + FAR)
+    cdef uint32_t v
+    cdef size_t wanted
+    at[i & (FAR - 1)] = soon
+    COWFAST_PREFETCH(soon)
+    ahead_page(s, at[(i + NEAR) & (FAR - 1)], e[<int>NEAR].op)
+    soon = at[(i + NEXT) & (FAR - 1)]
+    # the page in the swap cache behind a swap pte; else the first, which is never used
+    COWFAST_PREFETCH_PAGE(s.pages + s.slots[soon.word >> PTE_SHIFT if kind_of(soon.word) == PTE_SWAP else 0].page)
+    wanted = -<size_t>needs_page(soon.word, e[<int>NEXT].op)  # else the pte itself, which is here already
+    v = e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0
+    COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.next, v)) & wanted)))
+    COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.prev, v)) & wanted)))
 
-cdef inline bint settled(Sim *s, event_t *e, pte_t *pte, uint32_t op, uint32_t word) noexcept nogil:
-    return op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT and quick_write(s, e.pid, e.page, pte)
+cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, pte_t **at, int64_t i, int64_t n) noexcept nogil:
+    """Hits, and write faults that the table of verdicts settles, up to the first other event or *end*; which one.  If *at* is
+    given it knows the ptes of the next events, of which e is the i-th of n."""
+    cdef uint32_t *dirs = s.dirs
+    cdef pte_t *ptes = s.ptes
+    cdef size_t ndir = s.ndir, processes = s.processes, pid
+    cdef uint64_t event
+    cdef pte_t *pte
+    cdef uint32_t last = <uint32_t>(s.space - 1), word, op, v
+    while e < end:
+        memcpy(&event, e, 8)  # op, flags, pid and page in one load
+        # Turned by 16 bits, with the bit of read or write gone, this is a process number, or what is no access is above all.
+        pid = (<uint32_t>event >> 16 | <uint32_t>event << 16) & ~<uint32_t>(WRITE << 16)
+        v = event >> 32
+        if at == NULL:
+            if pid >= processes or v > last:
+                return e
+            pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
+        else:
+            pte = at[i & (FAR - 1)]
+            if i + FAR < n:
+                ahead_event(s, at, e, i)
+            i += 1
+            if pid >= processes or v > last:
+                return e
+        op = event & WRITE
+        word = pte.word
+        if HITS[op] >> (word & 63) & 1:  # one branch: on read or write alone nobody can predict it
+            pte.word = word | PTE_YOUNG | op << 3
+        elif word & (PTE_KIND | PTE_WRITE) | op << 3 != (PTE_PRESENT | WRITE << 3) or not quick_write(s, <uint32_t>pid, v, pte):
+            return e
+        e += 1
+    return e
 
-cdef inline int miss(Sim *s, event_t *e, pte_t *pte, uint32_t word, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
-    """Any event but a hit."""
-    s.time = time
-    if time < s.special and settled(s, e, pte, e.op | <uint32_t>e.flags << 8, word):
-        s.time = time + 1
-        if outcome != NULL:
-            outcome[0] = s.outcome
-        if value != NULL:
-            value[0].first = value[0].last = <uint32_t>s.time
-        return OK
-    return unsettled(s, e, time, outcome, value)
+cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
+    return short_way(s, e, end, NULL, 0, 0)
 
-cdef inline int unsettled(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
-    """``miss`` where it is known already that the table of verdicts does not settle it."""
+cdef event_t *short_far(Sim *s, event_t *e, event_t *end, pte_t **at, int64_t i, int64_t n) noexcept nogil:
+    return short_way(s, e, end, at, i, n)
+
+cdef int long_way(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
+    """Any event, and what is told of it."""
     cdef uint32_t op = e.op | <uint32_t>e.flags << 8
     cdef int status
     s.time = time
@@ -2324,133 +2421,50 @@ cdef inline int unsettled(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, 
         value[0] = s.value
     return OK
 
-cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
-    """Events from start to n; the number of the first that is not done."""
-    cdef uint32_t *dirs = s.dirs
-    cdef pte_t *ptes = s.ptes
-    cdef size_t ndir = s.ndir
-    cdef uint32_t processes = s.processes, last = <uint32_t>(s.space - 1)
-    cdef uint64_t time = s.time, special = s.special
-    cdef int64_t i = start
-    cdef event_t *e
-    cdef pte_t *pte = NULL
-    cdef uint32_t word = 0, op
-    while i < n:
-        e = events + i
-        op = e.op | <uint32_t>e.flags << 8
-        word = 0  # of an event that is refused the last one's pte is not
-        if op <= WRITE and e.pid < processes and e.page <= last:
-            pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
-            word = pte.word
-            if HITS[op] >> (word & 63) & 1:
-                pte.word = word | PTE_YOUNG | op << 3
-                if time >= special:
-                    s.time = time
-                    specials(s)
-                    special = s.special
-                time += 1
-                did_hit(s, op, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
-                i += 1
-                continue
-        status[0] = miss(s, e, pte, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
+cdef int64_t run_told(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
+    """Events from start to n one by one, with what they did and saw; the number of the first that is not done."""
+    cdef int64_t i
+    for i in range(start, n):
+        status[0] = long_way(s, events + i, s.time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
         if status[0]:
             return i
-        special = s.special
-        time += 1
-        i += 1
-    s.time = time
     return n
 
 cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int *status) noexcept nogil:
-    """``run_plain`` where nobody asks for outcomes or contents: up to the next event with something due no event looks at the time."""
-    cdef uint32_t *dirs = s.dirs
-    cdef pte_t *ptes = s.ptes
-    cdef size_t ndir = s.ndir
-    cdef uint32_t processes = s.processes, last = <uint32_t>(s.space - 1)
+    """The same where nobody asks for outcomes or contents: up to the next event with something due no event looks at the time."""
+    cdef pte_t *at[FAR]
     cdef event_t *e = events + start
     cdef event_t *end = events + n
     cdef event_t *due
-    cdef uint64_t behind = s.time - start  # an event's time is its place and this
-    cdef pte_t *pte
-    cdef uint32_t word, op
+    cdef event_t *other
+    cdef uint64_t time = s.time
+    cdef int64_t k, left
+    s.leaves_moved = True
     while e < end:
-        if behind + (e - events) >= s.special:
-            s.time = behind + (e - events)
-            if run_plain(s, events, e - events, e - events + 1, NULL, NULL, status) == e - events:
-                return e - events
-            e += 1
-        due = events + (s.special - behind) if s.special - behind < <uint64_t>n else end
-        while e < due:
-            op = e.op | <uint32_t>e.flags << 8
-            if op <= WRITE and e.pid < processes and e.page <= last:
-                pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
-                word = pte.word
-                if HITS[op] >> (word & 63) & 1:  # one branch: on read or write alone nobody can predict it
-                    pte.word = word | PTE_YOUNG | op << 3
-                    e += 1
-                    continue
-                if settled(s, e, pte, op, word):
-                    e += 1
-                    continue
-            status[0] = unsettled(s, e, behind + (e - events), NULL, NULL)
+        due = end
+        if s.special <= time:
+            due = e
+        elif s.special - time < <uint64_t>(end - e):
+            due = e + (s.special - time)
+        if s.far:
+            if s.leaves_moved:  # after an exit a leaf may be somebody else's
+                s.leaves_moved = False
+                left = end - e
+                for k in range(FAR if FAR < left else left):
+                    at[(e - events + k) & (FAR - 1)] = pte_of(s, e + k)
+            other = short_far(s, e, due, at, e - events, n)
+            if other == due and due + FAR < end:
+                ahead_event(s, at, due, due - events)
+        else:
+            other = short_near(s, e, due)
+        time += other - e
+        e = other
+        if e < end:  # another event, or one with something due
+            status[0] = long_way(s, e, time, NULL, NULL)
             if status[0]:
                 return e - events
             e += 1
-            if s.special - behind < <uint64_t>(due - events):  # it wrote to a device
-                due = events + (s.special - behind)
-    s.time = behind + n
-    return n
-
-cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
-    """The same for tables beyond the cache: where the ptes of the next events are is known FAR events before."""
-    cdef pte_t *ahead[FAR]
-    cdef uint64_t time = s.time, special = s.special
-    cdef bint plain = s.contents == NULL and outcomes == NULL
-    cdef int64_t i = start, k
-    cdef event_t *e
-    cdef pte_t *pte
-    cdef pte_t *soon
-    cdef uint32_t word, op, v
-    cdef size_t wanted
-    s.leaves_moved = True
-    while i < n:
-        if s.leaves_moved:  # after an exit a leaf may be somebody else's
-            s.leaves_moved = False
-            for k in range(i, i + FAR if i + FAR < n else n):
-                ahead[k & (FAR - 1)] = pte_of(s, events + k)
-        e = events + i
-        op = e.op | <uint32_t>e.flags << 8
-        pte = ahead[i & (FAR - 1)]
-        if i + FAR < n:
-            soon = pte_of(s, e + FAR)
-            ahead[i & (FAR - 1)] = soon
-            COWFAST_PREFETCH(soon)
-            ahead_page(s, ahead[(i + NEAR) & (FAR - 1)], e[<int>NEAR].op)
-            soon = ahead[(i + NEXT) & (FAR - 1)]
-            # the page in the swap cache behind a swap pte; else the first, which is never used
-            COWFAST_PREFETCH_PAGE(s.pages + s.slots[soon.word >> PTE_SHIFT if kind_of(soon.word) == PTE_SWAP else 0].page)
-            wanted = -<size_t>needs_page(soon.word, e[<int>NEXT].op)  # else the pte itself, which is here already
-            v = e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0
-            COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.next, v)) & wanted)))
-            COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.prev, v)) & wanted)))
-        word = pte.word
-        if op <= WRITE and HITS[op] >> (word & 63) & 1:
-            pte.word = word | PTE_YOUNG | op << 3
-            if time >= special:
-                s.time = time
-                specials(s)
-                special = s.special
             time += 1
-            if not plain:
-                did_hit(s, op, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
-            i += 1
-            continue
-        status[0] = miss(s, e, pte, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
-        if status[0]:
-            return i
-        special = s.special
-        time += 1
-        i += 1
     s.time = time
     return n
 
@@ -2516,6 +2530,10 @@ _FIELDS = [  # of Sim, but for the pointers
     ("wb_head", "u4", <char *>&_sim.wb_head - <char *>&_sim),
     ("wb_len", "u4", <char *>&_sim.wb_len - <char *>&_sim),
     ("wb_cap", "u4", <char *>&_sim.wb_cap - <char *>&_sim),
+    ("made", "u8", <char *>&_sim.made - <char *>&_sim),
+    ("quick_copies", "u8", <char *>&_sim.quick_copies - <char *>&_sim),
+    ("quick_reuses", "u8", <char *>&_sim.quick_reuses - <char *>&_sim),
+    ("shared", "u4", <char *>&_sim.shared - <char *>&_sim),
     ("roomy", "u4", <char *>&_sim.roomy - <char *>&_sim),
     ("live_pins", "u8", <char *>&_sim.live_pins - <char *>&_sim),
     ("has_swap", "i4", <char *>&_sim.has_swap - <char *>&_sim),
@@ -2620,6 +2638,7 @@ cdef class Engine:
         s.shadow_before, s.stat_step, s.stat_flush = sw.shadow_before_age, sw.stat_step, sw.stat_flush
         s.get_read, s.pin_read = _GUP.index(sw.get_read), _GUP.index(sw.pin_read)
         s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
+        s.made = <uint64_t>(PG_BATCH | (PG_EXCL if s.exclusive else 0)) << FLAGS_SHIFT | 2
         s.next_page = s.next_slot = 1
         slots_changed(s)
         cap = machine.memory + 2 if machine.memory else 4096
@@ -2647,6 +2666,7 @@ cdef class Engine:
         self.grow_leaves(max(64, min(machine.processes * s.ndir, 1024)))
         for at in range(1 << VERDICT_BITS):
             s.verdict[at] = verdict_of(&self.s, at)
+        s.shared = shared_verdict(&self.s)
         for at in range(1 << ENTRY_BITS):
             s.entry[at] = entry_of(&self.s, at)
 
@@ -2765,13 +2785,12 @@ cdef class Engine:
             s.far = len(self.arrays["ptes"]) * sizeof(pte_t) + s.live * sizeof(page_t) > _PREFETCH_ABOVE
             end = min(n, i + SLICE)
             with nogil:
-                if s.far:
-                    i = run_prefetched(s, e, i, end, o, v, &status)
-                elif o == NULL and v == NULL and s.contents == NULL:
+                if o == NULL and v == NULL and s.contents == NULL:
                     i = run_counted(s, e, i, end, &status)
                 else:
-                    i = run_plain(s, e, i, end, o, v, &status)
+                    i = run_told(s, e, i, end, o, v, &status)
             s.c[<int>C_EVENTS] += i - before
+            count_quick(s)
             if i == end:
                 continue
             if status == WANT_PAGES:

@@ -9,7 +9,7 @@ from cowfast import _layout as layout
 RECORDS = {
     "EVENT": (12, {"op": 0, "flags": 1, "pid": 2, "page": 4, "arg": 8}),
     "PTE": (8, {"word": 0, "next": 4, "prev": 6}),
-    "PAGE": (24, {"refs": 0, "vpage": 4, "slot": 8, "lru": 12, "flags": 16, "maps": 20, "owner": 22}),
+    "PAGE": (24, {"refs": 0, "flags": 4, "maps": 8, "owner": 10, "vpage": 12, "slot": 16, "lru": 20}),
     "SLOT": (8, {"page": 0, "swap_count": 4, "flags": 6}),
     "REF": (16, {"page": 0, "vpage": 4, "pid": 8, "kind": 10, "flags": 11, "reserved0": 12}),
     "CONTENT": (8, {"first": 0, "last": 4}),
