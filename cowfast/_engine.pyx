@@ -45,10 +45,12 @@ cdef extern from *:
 
 cdef extern from *:
     """
-    /* the same: an event needs the page of a present pte.  A read: never; a write: if it is write-protected; others: always. */
-    static const unsigned long long cowfast_needs[3] = {0, 0x0404040404040404ull, 0x4444444444444444ull};
+    /* What a read, a write or another event will look at behind a pte with these low three bits: nothing, the page, the slot.
+       The page of a present pte: a read never, a write if it is write-protected, another event always. */
+    static const unsigned char cowfast_behind[32][8] = {
+        {0, 0, 0, 2, 0, 0, 0, 2}, {0, 0, 1, 2, 0, 0, 0, 2}, [2 ... 31] = {0, 0, 1, 2, 0, 0, 1, 2}};
     """
-    const uint64_t NEEDS "cowfast_needs"[3]
+    const uint8_t BEHIND "cowfast_behind"[32][8]
 
 cdef extern from *:
     """
@@ -83,8 +85,8 @@ cdef enum:
     OWNER_SHIFT = 16       # of page_t.owner in the half word that begins with maps
     MAPS_MASK = 65535
     FAR = 32               # software prefetch: ptes this many events ahead,
-    NEAR = 16              # the page or slot behind them this many,
-    NEXT = 8               # the ptes beside them in the page's ring this many
+    NEAR = 24              # the page or slot behind them this many; so many
+    NEXT = 8               # events at once what those lead to, and in fork and exit so many ptes ahead
     DIR_GROUP = 1024       # directory entries: a page of memory
     SOON = 4               # page records that will be taken next, this many allocations ahead
     SLICE = 65536          # events, after which it is asked again whether prefetch pays
@@ -1032,18 +1034,17 @@ cdef inline uint8_t quick_reuse(Situation *now) noexcept nogil:
 
 cdef inline bint plainly_shared(page_t *page) noexcept nogil:
     """Most write faults are about one: others map it, and there is nothing else to ask about."""
-    return page.maps > 1 and not page.slot and not page.flags & (PG_EXCL | PG_KSM | PG_LOCKED | PG_WRITEBACK)
+    return page.maps > 1 and not page.slot and page.flags & (PG_EXCL | PG_KSM | PG_LOCKED | PG_WRITEBACK | PG_LRU) == PG_LRU
 
 cdef uint8_t shared_verdict(Sim *s) noexcept nogil:
-    """What the table says of all plainly shared pages; 0 if that depends on how many share one, and how."""
-    cdef uint8_t verdict = s.verdict[2 << 8 | 2 << 5]
-    cdef uint32_t on_lru, full, maps, refs
-    for on_lru in range(2):
-        for full in range(2):
-            for maps in range(2, 4):
-                for refs in range(2, 8):
-                    if s.verdict[full << 10 | maps << 8 | refs << 5 | on_lru * PG_LRU] != verdict:
-                        return 0
+    """What the table says of all plainly shared pages, whichever check says it; 0 if that depends on how many share one."""
+    cdef uint8_t verdict = s.verdict[2 << 8 | 2 << 5 | PG_LRU] & ~31
+    cdef uint32_t full, maps, refs
+    for full in range(2):
+        for maps in range(2, 4):
+            for refs in range(2, 8):
+                if s.verdict[full << 10 | maps << 8 | refs << 5 | PG_LRU] & ~31 != verdict:
+                    return 0
     return verdict
 
 cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
@@ -2329,38 +2330,52 @@ cdef inline pte_t *pte_of(Sim *s, event_t *e) noexcept nogil:
     """The pte that an event is about; an empty one for an event that is refused or names none."""
     return pte_at(s, e.pid, e.page) if e.pid < s.processes and e.page < s.space else s.ptes
 
-cdef inline uint32_t needs_page(uint32_t word, uint32_t op) noexcept nogil:
-    """1: the event is about a present page and not only about its pte."""
-    return NEEDS[op if op < 2 else 2] >> (word & 63) & 1
+cdef struct Ahead:
+    pte_t *at[FAR]         # where the ptes of the next events are
+    pte_t *asked[2][NEXT]  # those behind which a page or slot will be looked at, of the last NEXT events that were looked at and those before
+    uint32_t page[2][NEXT]
+    uint32_t n[2]
+    char *table[3]         # what BEHIND says: nothing (this), pages, slots,
+    size_t size[3]         # and the size of a record
 
-cdef inline void ahead_page(Sim *s, pte_t *pte, uint32_t op) noexcept nogil:
-    """The page of a pte that is about to be copied, reused or no access, the slot of a swap pte; else the pte again.
-    Chosen without a branch."""
-    cdef uint32_t word = pte.word
-    cdef size_t at = <size_t>pte
-    at ^= (at ^ <size_t>(s.pages + (word >> PTE_SHIFT))) & -<size_t>needs_page(word, op)
-    at ^= (at ^ <size_t>(s.slots + (word >> PTE_SHIFT))) & -<size_t>(word & PTE_KIND == PTE_SWAP)
-    COWFAST_PREFETCH_PAGE(<page_t *>at)
+cdef inline void ahead_event(Sim *s, Ahead *next, event_t *e, int64_t i) noexcept nogil:
+    """Event *i*, at *e*, is next: asks for what those behind it need.  Nothing here branches on what an event is, which nobody could
+    predict: those that need more are noted, and asked about NEXT events later, all at once."""
+    cdef pte_t *pte = pte_of(s, e + FAR)
+    cdef uint32_t word, behind
+    cdef uint32_t *n = next.n
+    next.at[i & (FAR - 1)] = pte
+    COWFAST_PREFETCH(pte)
+    pte = next.at[(i + NEAR) & (FAR - 1)]
+    word = pte.word
+    behind = BEHIND[e[<int>NEAR].op & 31][word & 7]
+    COWFAST_PREFETCH_PAGE(<page_t *>(next.table[behind] + (word >> PTE_SHIFT) * next.size[behind]))
+    next.asked[0][n[0]] = pte
+    next.page[0][n[0]] = e[<int>NEAR].page
+    n[0] += behind != 0
+    if i % NEXT == 0:
+        ahead_asked(s, next)
 
-cdef inline void ahead_event(Sim *s, pte_t **at, event_t *e, int64_t i) noexcept nogil:
-    """Event *i*, at *e*, is next: asks for what those behind it need, and notes where the pte of one of them is."""
-    cdef pte_t *soon = pte_of(s, e + FAR)
-    cdef uint32_t v
-    cdef size_t wanted
-    at[i & (FAR - 1)] = soon
-    COWFAST_PREFETCH(soon)
-    ahead_page(s, at[(i + NEAR) & (FAR - 1)], e[<int>NEAR].op)
-    soon = at[(i + NEXT) & (FAR - 1)]
-    # the page in the swap cache behind a swap pte; else the first, which is never used
-    COWFAST_PREFETCH_PAGE(s.pages + s.slots[soon.word >> PTE_SHIFT if kind_of(soon.word) == PTE_SWAP else 0].page)
-    wanted = -<size_t>needs_page(soon.word, e[<int>NEXT].op)  # else the pte itself, which is here already
-    v = e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0
-    COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.next, v)) & wanted)))
-    COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.prev, v)) & wanted)))
+cdef void ahead_asked(Sim *s, Ahead *next) noexcept nogil:
+    """The page in the swap cache behind a slot, the neighbours in the ring of a pte."""
+    cdef uint32_t k, v
+    cdef pte_t *pte
+    for k in range(next.n[1]):
+        pte = next.asked[1][k]
+        v = next.page[1][k]
+        if kind_of(pte.word) == PTE_SWAP:
+            COWFAST_PREFETCH_PAGE(s.pages + s.slots[pte.word >> PTE_SHIFT].page)
+        elif v < s.space:
+            COWFAST_PREFETCH(pte_at(s, pte.next, v))
+            COWFAST_PREFETCH(pte_at(s, pte.prev, v))
+    next.n[1] = next.n[0]
+    next.n[0] = 0
+    memcpy(next.asked[1], next.asked[0], sizeof(next.asked[0]))
+    memcpy(next.page[1], next.page[0], sizeof(next.page[0]))
 
-cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, pte_t **at, int64_t i, int64_t n) noexcept nogil:
-    """Hits, and write faults that the table of verdicts settles, up to the first other event or *end*; which one.  If *at* is
-    given it knows the ptes of the next events, of which e is the i-th of n."""
+cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, Ahead *next, int64_t i, int64_t n) noexcept nogil:
+    """Hits, and write faults that the table of verdicts settles, up to the first other event or *end*; which one.  If *next* is
+    given it knows the ptes of the events from e on, which is the i-th of n."""
     cdef uint32_t *dirs = s.dirs
     cdef pte_t *ptes = s.ptes
     cdef size_t ndir = s.ndir, processes = s.processes, pid
@@ -2372,14 +2387,14 @@ cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, pte_t **at, int
         # Turned by 16 bits, with the bit of read or write gone, this is a process number, or what is no access is above all.
         pid = (<uint32_t>event >> 16 | <uint32_t>event << 16) & ~<uint32_t>(WRITE << 16)
         v = event >> 32
-        if at == NULL:
+        if next == NULL:
             if pid >= processes or v > last:
                 return e
             pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
         else:
-            pte = at[i & (FAR - 1)]
+            pte = next.at[i & (FAR - 1)]
             if i + FAR < n:
-                ahead_event(s, at, e, i)
+                ahead_event(s, next, e, i)
             i += 1
             if pid >= processes or v > last:
                 return e
@@ -2395,8 +2410,8 @@ cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, pte_t **at, int
 cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
     return short_way(s, e, end, NULL, 0, 0)
 
-cdef event_t *short_far(Sim *s, event_t *e, event_t *end, pte_t **at, int64_t i, int64_t n) noexcept nogil:
-    return short_way(s, e, end, at, i, n)
+cdef event_t *short_far(Sim *s, event_t *e, event_t *end, Ahead *next, int64_t i, int64_t n) noexcept nogil:
+    return short_way(s, e, end, next, i, n)
 
 cdef int long_way(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
     """Any event, and what is told of it."""
@@ -2432,13 +2447,15 @@ cdef int64_t run_told(Sim *s, event_t *events, int64_t start, int64_t n, uint32_
 
 cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int *status) noexcept nogil:
     """The same where nobody asks for outcomes or contents: up to the next event with something due no event looks at the time."""
-    cdef pte_t *at[FAR]
+    cdef Ahead next
     cdef event_t *e = events + start
     cdef event_t *end = events + n
     cdef event_t *due
     cdef event_t *other
     cdef uint64_t time = s.time
     cdef int64_t k, left
+    next.table[0], next.table[1], next.table[2] = <char *>&next, <char *>s.pages, <char *>s.slots
+    next.size[0], next.size[1], next.size[2] = 0, sizeof(page_t), sizeof(slot_t)
     s.leaves_moved = True
     while e < end:
         due = end
@@ -2451,10 +2468,11 @@ cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int 
                 s.leaves_moved = False
                 left = end - e
                 for k in range(FAR if FAR < left else left):
-                    at[(e - events + k) & (FAR - 1)] = pte_of(s, e + k)
-            other = short_far(s, e, due, at, e - events, n)
+                    next.at[(e - events + k) & (FAR - 1)] = pte_of(s, e + k)
+                next.n[0] = next.n[1] = 0
+            other = short_far(s, e, due, &next, e - events, n)
             if other == due and due + FAR < end:
-                ahead_event(s, at, due, due - events)
+                ahead_event(s, &next, due, due - events)
         else:
             other = short_near(s, e, due)
         time += other - e
