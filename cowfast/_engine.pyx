@@ -564,9 +564,8 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
 
 cdef uint32_t put_back(Sim *s, uint32_t *taken, uint32_t n) noexcept nogil:
     """How many of the n pages live: a list holds them again."""
-    cdef uint32_t i, p, active = 0, lost = 0
+    cdef uint32_t i, p, which, active = 0, lost = 0
     cdef page_t *page
-    cdef int which
     make_room(s, n)
     for i in range(n):
         p = taken[i]
@@ -782,23 +781,23 @@ cdef void complete_writes(Sim *s, uint64_t until) noexcept nogil:
         s.wb_len -= 1
         end_writeback(s, p)
 
-cdef inline void refault(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
-    """10.  Whether it comes back soon enough to be active nobody can predict, so that it is no branch."""
+cdef inline uint32_t refault(Sim *s, uint32_t n) noexcept nogil:
+    """10: the flags that the page has from it.  Whether it comes back soon enough to be active nobody can predict, so that it is no branch."""
     cdef slot_t *slot = s.slots + n
     cdef uint32_t flags = slot.flags, distance
     cdef bint soon
     if not flags & SLOT_SHADOW:
-        return
+        return 0
     distance = s.age - slot.page
     soon = distance <= (look(s, ACTIVE) if slot_left(s) else 0)
     slot.page = 0
     slot.flags = <uint16_t>(flags & ~<uint32_t>(SLOT_SHADOW | SLOT_WORKINGSET))
-    s.pages[p].flags |= -<uint32_t>soon & (PG_ACTIVE | (PG_WORKINGSET if flags & SLOT_WORKINGSET else 0))
     s.age += soon
     s.refaulted += soon
     changed(s, REFAULTED, soon)
     s.c[<int>C_REFAULTS] += 1
     s.c[<int>C_REFAULT_ACTIVATIONS] += soon
+    return -<uint32_t>soon & (PG_ACTIVE | (PG_WORKINGSET if flags & SLOT_WORKINGSET else 0))
 
 cdef void touch(Sim *s, uint32_t p, bint needed_fault) noexcept nogil:
     """8."""
@@ -1248,10 +1247,22 @@ cdef pte_t *install(Sim *s, uint32_t pid, uint32_t v, uint32_t p, bint write) no
     batch_add(s, p)
     return pte
 
-cdef int access(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
+cdef inline int access(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
+    cdef pte_t *pte = pte_at(s, pid, v)
+    cdef int status
     faulted[0] = False
     s.left = 0
+    if kind_of(pte.word) == PTE_SWAP:  # the most frequent fault under pressure, asked first; its leaf is there
+        count_fault(s, faulted)
+        status = swap_in(s, pid, v, pte, write, store)
+        if status != AGAIN:
+            return status
     return access_again(s, pid, v, write, store, looking, faulted)
+
+cdef inline void count_fault(Sim *s, bint *faulted) noexcept nogil:
+    faulted[0] = True
+    s.c[<int>C_FAULTS] += 1
+    s.outcome |= FAULT
 
 cdef int access_again(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
     cdef pte_t *pte
@@ -1269,9 +1280,7 @@ cdef int access_again(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, 
                 pte.word |= PTE_YOUNG
             return OK
         if not faulted[0]:
-            faulted[0] = True
-            s.c[<int>C_FAULTS] += 1
-            s.outcome |= FAULT
+            count_fault(s, faulted)
         if kind == PTE_SWAP:
             status = swap_in(s, pid, v, pte, write, store)
         elif kind == PTE_NONE and not write:
@@ -1450,12 +1459,13 @@ cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32
 
 # ------------------------------------------------------------------ swap-in (5.2, 5.3)
 
-cdef inline void read_from_device(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+cdef inline uint32_t read_from_device(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    """The flags that the page has from it."""
     cdef bint blank = (s.slots[n].flags & SLOT_BLANK) != 0
     if s.contents != NULL:
         s.contents[p] = s.slot_contents[n]
-    s.pages[p].flags |= PG_BLANK if blank else 0
     s.c[<int>C_SWAP_READS_BLANK if blank and s.blank_io_free else <int>C_SWAP_READS] += 1
+    return PG_BLANK if blank else 0
 
 cdef inline int read_page(Sim *s, uint32_t v, uint32_t n, bint cached, uint32_t *number) noexcept nogil:
     """A new page with what is in the slot; in the swap cache, or past it."""
@@ -1463,13 +1473,12 @@ cdef inline int read_page(Sim *s, uint32_t v, uint32_t n, bint cached, uint32_t 
     cdef int status = new_page(s, v, &p)
     if status:
         return status
-    refault(s, p, n)
+    s.pages[p].flags |= refault(s, n) | read_from_device(s, p, n)
     if cached:
         s.pages[p].slot = n
         s.slots[n].page = p
         s.slots[n].flags |= SLOT_CACHED
         s.c[<int>C_SWAP_CACHE_ADDS] += 1
-    read_from_device(s, p, n)
     batch_add(s, p)
     number[0] = p
     return OK
@@ -2156,21 +2165,27 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
         return WANT_LEAVES
     return OK
 
+cdef inline int do_access(Sim *s, event_t *e) noexcept nogil:
+    cdef bint faulted, write = e.op == WRITE
+    cdef uint32_t word
+    cdef int status
+    s.cpu = s.procs[e.pid].cpu
+    status = access(s, e.pid, e.page, write, write, False, &faulted)
+    if status == OK and s.contents != NULL:
+        word = pte_at(s, e.pid, e.page).word
+        s.value.first = s.value.last = 0
+        if kind_of(word) == PTE_PRESENT:
+            s.value = s.contents[word >> PTE_SHIFT]
+    return status
+
 cdef int do_event(Sim *s, event_t *e) noexcept nogil:
     cdef uint32_t op = e.op, pid = e.pid, v = e.page, p = 0, i
     cdef uint64_t n = e.arg if e.arg else 1
-    cdef bint faulted
     cdef int status
     cdef pte_t *pte
-    s.cpu = s.procs[pid].cpu
     if op <= WRITE:
-        status = access(s, pid, v, op == WRITE, op == WRITE, False, &faulted)
-        if status == OK and s.contents != NULL:
-            p = pte_at(s, pid, v).word
-            s.value.first = s.value.last = 0
-            if kind_of(p) == PTE_PRESENT:
-                s.value = s.contents[p >> PTE_SHIFT]
-        return status
+        return do_access(s, e)
+    s.cpu = s.procs[pid].cpu
     if op == FORK:
         return fork(s, pid, e.arg)
     if op == EXIT or op == EXEC:
@@ -2314,7 +2329,7 @@ cdef inline int unsettled(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, 
         return status
     if time >= s.special:
         specials(s)
-    status = do_event(s, e)
+    status = do_access(s, e) if op <= WRITE else do_event(s, e)
     if status:
         return status
     s.time = time + 1
