@@ -205,6 +205,39 @@ cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
     lru_place(s, p, page, which, at_tail)
     changed(s, which, 1)
 
+cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n) noexcept nogil:
+    """``lru_add`` of each, at the head, but of an isolated page that nobody holds any more: it is freed (6).  How many are
+    active."""
+    cdef uint32_t head[2]
+    cdef uint32_t i, at, which, active = 0, dead = 0, cap = s.ring_cap
+    cdef page_t *page
+    make_room(s, n)
+    head[INACTIVE], head[ACTIVE] = s.head[INACTIVE], s.head[ACTIVE]
+    for i in range(n):
+        page = s.pages + pages[i]
+        which = list_of(page)
+        if page.refs == 0:
+            changed(s, which, 1)
+            changed(s, which, -1)
+            page.flags &= ~<uint32_t>PG_LRU
+            free_page(s, pages[i])
+            s.round_freed = True
+            dead += 1
+            continue
+        at = head[which]
+        s.ring[which][at] = pages[i]
+        page.lru = at
+        page.flags = (page.flags & ~<uint32_t>PG_BATCH) | PG_LRU
+        head[which] = at + 1 if at + 1 < cap else 0
+        active += which
+        changed(s, which, 1)
+    s.head[INACTIVE], s.head[ACTIVE] = head[INACTIVE], head[ACTIVE]
+    s.span[INACTIVE] += n - active - dead
+    s.length[INACTIVE] += n - active - dead
+    s.span[ACTIVE] += active
+    s.length[ACTIVE] += active
+    return active
+
 cdef inline void lru_remove(Sim *s, uint32_t p) noexcept nogil:
     cdef int which = list_of(s.pages + p)
     s.ring[which][s.pages[p].lru] = 0
@@ -299,20 +332,12 @@ cdef inline void drain(Sim *s, uint32_t cpu) noexcept nogil:
         empty_batch(s, s.batch + <size_t>cpu * s.batch_size, s.batch_len + cpu)
 
 cdef void empty_batch(Sim *s, uint32_t *batch, uint32_t *length) noexcept nogil:
-    cdef uint32_t n = length[0], i, p
+    cdef uint32_t n = length[0], i
     length[0] = 0
     s.c[<int>C_DRAINED_PAGES] += n
-    if s.stat_step:
-        for i in range(n):
-            lru_add(s, batch[i], False)
-        for i in range(n):
-            put_page(s, batch[i], 1)
-        return
-    make_room(s, n)
-    for i in range(n):  # without steps nobody can tell the order of an add and another page's put
-        p = batch[i]
-        lru_place(s, p, s.pages + p, list_of(s.pages + p), False)
-        put_page(s, p, 1)
+    lru_add_all(s, batch, n)
+    for i in range(n):
+        put_page(s, batch[i], 1)
 
 cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
     if s.batch_size == 0:
@@ -336,10 +361,8 @@ cdef inline bint slot_left(Sim *s) noexcept nogil:
     return s.used_slots + s.filled < s.total_slots
 
 cdef inline bint swap_full(Sim *s) noexcept nogil:
-    return s.half_full
-
-cdef inline void slots_changed(Sim *s) noexcept nogil:
-    s.half_full = s.used_slots + s.filled > s.total_slots >> 1
+    """vm_swap_full: more than half of all slots are taken, by whomever."""
+    return s.used_slots + s.filled > s.total_slots >> 1
 
 cdef inline uint32_t new_slot(Sim *s) noexcept nogil:
     cdef uint32_t n
@@ -354,7 +377,6 @@ cdef inline uint32_t new_slot(Sim *s) noexcept nogil:
     s.slots[n].swap_count = 0
     s.slots[n].flags = SLOT_USED
     s.used_slots += 1
-    slots_changed(s)
     s.c[<int>C_SLOT_ALLOCS] += 1
     if s.used_slots > s.c[<int>C_SLOTS_PEAK]:
         s.c[<int>C_SLOTS_PEAK] = s.used_slots
@@ -365,7 +387,6 @@ cdef inline void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
     s.slots[n].page = s.free_slot
     s.free_slot = n
     s.used_slots -= 1
-    slots_changed(s)
     s.freed_slot = True
     s.c[<int>C_SLOT_FREES] += 1
 
@@ -380,9 +401,15 @@ cdef inline void uncache(Sim *s, uint32_t p, int cause) noexcept nogil:
 cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
     """folio_free_swap (1)."""
     cdef page_t *page = s.pages + p
-    cdef uint32_t n = page.slot, flags = page.flags
-    if n == 0 or flags & PG_WRITEBACK or s.slots[n].swap_count:
+    if page.slot == 0 or page.flags & PG_WRITEBACK or s.slots[page.slot].swap_count:
         return False
+    give_up_slot(s, p, page, cause)
+    put_page(s, p, 1)
+    return True
+
+cdef inline void give_up_slot(Sim *s, uint32_t p, page_t *page, int cause) noexcept nogil:
+    """``leave`` where it is known that the page can; its reference is the caller's to drop."""
+    cdef uint32_t n = page.slot, flags = page.flags
     if flags & (PG_DIRTY | PG_STALE) or (page.maps and any_dirty(s, p)):
         flags &= ~<uint32_t>PG_DROPPED
     else:
@@ -391,8 +418,6 @@ cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
     uncache(s, p, cause)
     free_the_slot(s, n)
     s.outcome |= REMOVED
-    put_page(s, p, 1)
-    return True
 
 cdef inline bint leave_trylock(Sim *s, uint32_t p, int cause) noexcept nogil:
     return not (s.pages[p].flags & PG_LOCKED) and leave(s, p, cause)
@@ -507,11 +532,15 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
     reference, until they are put back: who could ask looks at ``taken``, or runs in another event."""
     cdef uint32_t k = 0, p, at = s.tail[which], span = s.span[which], cap = s.ring_cap
     cdef uint32_t *ring = s.ring[which]
-    while k < n and span:
+    if n > s.length[which]:
+        n = s.length[which]
+    while k < n:
         p = ring[at]
         taken[k] = p
         k += p != 0
-        at = at + 1 if at + 1 < cap else 0
+        at += 1
+        if at == cap:
+            at = 0
         span -= 1
     s.tail[which] = at
     s.span[which] = span
@@ -544,7 +573,7 @@ cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
         p = taken[i]
         taken[kept] = p
         kept += not shrink_isolated(s, p, True)
-    put_back(s, taken, kept)
+    s.age += lru_add_all(s, taken, kept)
     s.c[<int>C_PAGES_SCANNED] += k
     s.c[<int>C_PAGES_RECLAIMED] += k - kept
     return k - kept
@@ -560,30 +589,8 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
         if page.maps and not (page.flags & PG_KSM and page.flags & PG_LOCKED):
             clear_young(s, page, owners_pte(s, page))
         page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
-    s.c[<int>C_PAGES_DEACTIVATED] += put_back(s, taken, k)
-
-cdef uint32_t put_back(Sim *s, uint32_t *taken, uint32_t n) noexcept nogil:
-    """How many of the n pages live: a list holds them again."""
-    cdef uint32_t i, p, which, active = 0, lost = 0
-    cdef page_t *page
-    make_room(s, n)
-    for i in range(n):
-        p = taken[i]
-        page = s.pages + p
-        which = list_of(page)
-        if page.refs == 0:
-            changed(s, which, 1)
-            changed(s, which, -1)
-            page.flags &= ~<uint32_t>PG_LRU
-            free_page(s, p)
-            s.round_freed = True
-            lost += 1
-            continue
-        lru_place(s, p, page, which, False)
-        changed(s, which, 1)
-        active += which
-    s.age += active
-    return n - lost
+    lru_add_all(s, taken, k)
+    s.c[<int>C_PAGES_DEACTIVATED] += k
 
 cdef inline pte_t *owners_pte(Sim *s, page_t *page) noexcept nogil:
     return pte_at(s, page.owner, page.vpage)
@@ -771,7 +778,9 @@ cdef inline void end_writeback(Sim *s, uint32_t p) noexcept nogil:
     if flags & (PG_RECLAIM | PG_LRU | PG_LOCKED | PG_DIRTY) == PG_RECLAIM | PG_LRU:
         lru_remove(s, p)
         page.flags &= ~<uint32_t>PG_ACTIVE
-        lru_add(s, p, True)
+        make_room(s, 1)
+        lru_place(s, p, page, INACTIVE, True)
+        changed(s, INACTIVE, 1)
 
 cdef void complete_writes(Sim *s, uint64_t until) noexcept nogil:
     cdef uint32_t p
@@ -1579,7 +1588,8 @@ cdef int swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write, bint 
         if status:
             return status
     s.pages[p].refs += not past
-    s.c[<int>C_LOCK_WAITS] += (s.pages[p].flags & PG_LOCKED) != 0
+    if s.pages[p].flags & PG_LOCKED:
+        s.c[<int>C_LOCK_WAITS] += 1
     return map_swapped(s, pid, v, pte, n, p, write, store, past)
 
 cdef int read_around(Sim *s, uint32_t pid, uint32_t v, uint32_t n, uint32_t pages, uint32_t *number) noexcept nogil:
@@ -1627,7 +1637,9 @@ cdef inline int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32
     if does == 0:
         return map_unknown(s, pid, v, pte, n, p, write, store, past, drained)
     free_entry(s, pid, n)
-    if does & ENTRY_LEAVES and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
+    if does & ENTRY_LEAVES:
+        give_up_slot(s, p, page, C_REMOVALS_BY_CAUSE__SWAP_IN)
+        page.refs -= 1  # the mapping's is left
         s.left = p
     map_entry(s, pid, pte, p, write, (does & ENTRY_WRITABLE) != 0, (does & ENTRY_EXCLUSIVE) != 0, 0)
     if does & ENTRY_LEAVES_LATE and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
@@ -2254,11 +2266,9 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
         s.procs[pid].cpu = <uint16_t>e.arg
     elif op == FILLSWAP:
         s.filled += e.arg
-        slots_changed(s)
         drain(s, s.cpu)
     elif op == FREESWAP:
         s.filled = 0
-        slots_changed(s)
     return OK
 
 cdef void specials(Sim *s) noexcept nogil:
@@ -2567,7 +2577,6 @@ _FIELDS = [  # of Sim, but for the pointers
     ("leaves_moved", "i4", <char *>&_sim.leaves_moved - <char *>&_sim),
     ("left", "u4", <char *>&_sim.left - <char *>&_sim),
     ("unmovable", "i4", <char *>&_sim.unmovable - <char *>&_sim),
-    ("half_full", "i4", <char *>&_sim.half_full - <char *>&_sim),
     ("freed_slot", "i4", <char *>&_sim.freed_slot - <char *>&_sim),
     ("round_freed", "i4", <char *>&_sim.round_freed - <char *>&_sim),
     ("round_wrote", "i4", <char *>&_sim.round_wrote - <char *>&_sim),
@@ -2636,7 +2645,6 @@ cdef class Engine:
         s.get_read, s.pin_read = _GUP.index(sw.get_read), _GUP.index(sw.pin_read)
         s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
         s.next_page = s.next_slot = 1
-        slots_changed(s)
         cap = machine.memory + 2 if machine.memory else 4096
         self.arrays = {
             "dirs": _reserve(machine, s.ndir * machine.processes),
