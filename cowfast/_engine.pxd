@@ -77,7 +77,7 @@ cdef struct Sim:
     bint far               # tables so large that prefetch pays
     bint leaves_moved      # a leaf was given back
     uint32_t left          # the page that left the swap cache in this access
-    bint unmovable, half_full, freed_slot, round_freed, round_wrote, round_cleared
+    bint unmovable, freed_slot, round_freed, round_wrote, round_cleared
     content_t value
 
 

@@ -233,6 +233,64 @@ cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
     lru_place(s, p, page, which, at_tail)
     changed(s, which, 1)
 
+cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) noexcept nogil:
+    """``lru_add`` of each, at the head, but of an isolated page that nobody holds any more: it is freed (6).  Then each loses
+    *drop* references.  How many are active."""
+    cdef uint32_t head[2]
+    cdef uint32_t i, p, at, which, active = 0, dead = 0, cap = s.ring_cap
+    cdef page_t *page
+    cdef word_t *refs
+    make_room(s, n)
+    if s.stat_step:
+        return lru_add_counted(s, pages, n, drop)
+    head[INACTIVE], head[ACTIVE] = s.head[INACTIVE], s.head[ACTIVE]
+    for i in range(n):
+        p = pages[i]
+        page = s.pages + p
+        refs = refs_and_flags(page)
+        if <uint32_t>refs[0] <= drop:  # not often: it would leave the list at once
+            dead += 1
+            lost_isolated(s, p, page, drop)
+            continue
+        which = refs[0] >> (FLAGS_SHIFT + 6) & 1  # PG_ACTIVE
+        refs[0] = (refs[0] - drop) & ~(<uint64_t>PG_BATCH << FLAGS_SHIFT) | <uint64_t>PG_LRU << FLAGS_SHIFT
+        at = head[which]
+        s.ring[which][at] = p
+        page.lru = at
+        head[which] = at + 1 if at + 1 < cap else 0
+        active += which
+    s.head[INACTIVE], s.head[ACTIVE] = head[INACTIVE], head[ACTIVE]
+    s.span[INACTIVE] += n - active - dead
+    s.length[INACTIVE] += n - active - dead
+    s.span[ACTIVE] += active
+    s.length[ACTIVE] += active
+    return active
+
+cdef void lost_isolated(Sim *s, uint32_t p, page_t *page, uint32_t drop) noexcept nogil:
+    """The page was taken off its list and nobody wants it any more."""
+    page.refs -= drop
+    page.flags &= ~<uint32_t>(PG_LRU | PG_BATCH)
+    free_page(s, p)
+    s.round_freed = s.round_freed or drop == 0
+
+cdef uint32_t lru_add_counted(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) noexcept nogil:
+    """The same where the lists' statistics move in steps: they can tell an add from a put."""
+    cdef uint32_t i, active = 0
+    cdef int which
+    for i in range(n):
+        which = list_of(s.pages + pages[i])
+        changed(s, which, 1)
+        if s.pages[pages[i]].refs == 0:
+            changed(s, which, -1)
+            lost_isolated(s, pages[i], s.pages + pages[i], 0)
+            continue
+        lru_place(s, pages[i], s.pages + pages[i], which, False)
+        active += which
+    if drop:
+        for i in range(n):
+            put_page(s, pages[i], drop)
+    return active
+
 cdef inline void lru_remove(Sim *s, uint32_t p) noexcept nogil:
     cdef int which = list_of(s.pages + p)
     s.ring[which][s.pages[p].lru] = 0
@@ -328,20 +386,10 @@ cdef inline void drain(Sim *s, uint32_t cpu) noexcept nogil:
         empty_batch(s, s.batch + <size_t>cpu * s.batch_size, s.batch_len + cpu)
 
 cdef void empty_batch(Sim *s, uint32_t *batch, uint32_t *length) noexcept nogil:
-    cdef uint32_t n = length[0], i, p
+    cdef uint32_t n = length[0]
     length[0] = 0
     s.c[<int>C_DRAINED_PAGES] += n
-    if s.stat_step:
-        for i in range(n):
-            lru_add(s, batch[i], False)
-        for i in range(n):
-            put_page(s, batch[i], 1)
-        return
-    make_room(s, n)
-    for i in range(n):  # without steps nobody can tell the order of an add and another page's put
-        p = batch[i]
-        lru_place(s, p, s.pages + p, list_of(s.pages + p), False)
-        put_page(s, p, 1)
+    lru_add_all(s, batch, n, 1)
 
 cdef inline void batch_put(Sim *s, uint32_t p) noexcept nogil:
     """The batch's reference and flag are on the page already."""
@@ -370,10 +418,8 @@ cdef inline bint slot_left(Sim *s) noexcept nogil:
     return s.used_slots + s.filled < s.total_slots
 
 cdef inline bint swap_full(Sim *s) noexcept nogil:
-    return s.half_full
-
-cdef inline void slots_changed(Sim *s) noexcept nogil:
-    s.half_full = s.used_slots + s.filled > s.total_slots >> 1
+    """vm_swap_full: more than half of all slots are taken, by whomever."""
+    return s.used_slots + s.filled > s.total_slots >> 1
 
 cdef inline uint32_t new_slot(Sim *s) noexcept nogil:
     cdef uint32_t n
@@ -388,7 +434,6 @@ cdef inline uint32_t new_slot(Sim *s) noexcept nogil:
     s.slots[n].swap_count = 0
     s.slots[n].flags = SLOT_USED
     s.used_slots += 1
-    slots_changed(s)
     s.c[<int>C_SLOT_ALLOCS] += 1
     if s.used_slots > s.c[<int>C_SLOTS_PEAK]:
         s.c[<int>C_SLOTS_PEAK] = s.used_slots
@@ -399,7 +444,6 @@ cdef inline void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
     s.slots[n].page = s.free_slot
     s.free_slot = n
     s.used_slots -= 1
-    slots_changed(s)
     s.freed_slot = True
     s.c[<int>C_SLOT_FREES] += 1
 
@@ -414,9 +458,15 @@ cdef inline void uncache(Sim *s, uint32_t p, int cause) noexcept nogil:
 cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
     """folio_free_swap (1)."""
     cdef page_t *page = s.pages + p
-    cdef uint32_t n = page.slot, flags = page.flags
-    if n == 0 or flags & PG_WRITEBACK or s.slots[n].swap_count:
+    if page.slot == 0 or page.flags & PG_WRITEBACK or s.slots[page.slot].swap_count:
         return False
+    give_up_slot(s, p, page, cause)
+    put_page(s, p, 1)
+    return True
+
+cdef inline void give_up_slot(Sim *s, uint32_t p, page_t *page, int cause) noexcept nogil:
+    """``leave`` where it is known that the page can; its reference is the caller's to drop."""
+    cdef uint32_t n = page.slot, flags = page.flags
     if flags & (PG_DIRTY | PG_STALE) or (page.maps and any_dirty(s, p)):
         flags &= ~<uint32_t>PG_DROPPED
     else:
@@ -425,8 +475,6 @@ cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
     uncache(s, p, cause)
     free_the_slot(s, n)
     s.outcome |= REMOVED
-    put_page(s, p, 1)
-    return True
 
 cdef inline bint leave_trylock(Sim *s, uint32_t p, int cause) noexcept nogil:
     return not (s.pages[p].flags & PG_LOCKED) and leave(s, p, cause)
@@ -541,11 +589,15 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
     reference, until they are put back: who could ask looks at ``taken``, or runs in another event."""
     cdef uint32_t k = 0, p, at = s.tail[which], span = s.span[which], cap = s.ring_cap
     cdef uint32_t *ring = s.ring[which]
-    while k < n and span:
+    if n > s.length[which]:
+        n = s.length[which]
+    while k < n:
         p = ring[at]
         taken[k] = p
         k += p != 0
-        at = at + 1 if at + 1 < cap else 0
+        at += 1
+        if at == cap:
+            at = 0
         span -= 1
     s.tail[which] = at
     s.span[which] = span
@@ -578,7 +630,7 @@ cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
         p = taken[i]
         taken[kept] = p
         kept += not shrink_isolated(s, p, True)
-    put_back(s, taken, kept)
+    s.age += lru_add_all(s, taken, kept, 0)
     s.c[<int>C_PAGES_SCANNED] += k
     s.c[<int>C_PAGES_RECLAIMED] += k - kept
     return k - kept
@@ -594,31 +646,8 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
         if page.maps and not (page.flags & PG_KSM and page.flags & PG_LOCKED):
             clear_young(s, page, owners_pte(s, page))
         page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
-    s.c[<int>C_PAGES_DEACTIVATED] += put_back(s, taken, k)
-
-cdef uint32_t put_back(Sim *s, uint32_t *taken, uint32_t n) noexcept nogil:
-    """How many of the n pages live: a list holds them again."""
-    cdef uint32_t i, p, active = 0, lost = 0
-    cdef page_t *page
-    cdef int which
-    make_room(s, n)
-    for i in range(n):
-        p = taken[i]
-        page = s.pages + p
-        which = list_of(page)
-        if page.refs == 0:
-            changed(s, which, 1)
-            changed(s, which, -1)
-            page.flags &= ~<uint32_t>PG_LRU
-            free_page(s, p)
-            s.round_freed = True
-            lost += 1
-            continue
-        lru_place(s, p, page, which, False)
-        changed(s, which, 1)
-        active += which
-    s.age += active
-    return n - lost
+    lru_add_all(s, taken, k, 0)
+    s.c[<int>C_PAGES_DEACTIVATED] += k
 
 cdef inline pte_t *owners_pte(Sim *s, page_t *page) noexcept nogil:
     return pte_at(s, page.owner, page.vpage)
@@ -806,7 +835,9 @@ cdef inline void end_writeback(Sim *s, uint32_t p) noexcept nogil:
     if flags & (PG_RECLAIM | PG_LRU | PG_LOCKED | PG_DIRTY) == PG_RECLAIM | PG_LRU:
         lru_remove(s, p)
         page.flags &= ~<uint32_t>PG_ACTIVE
-        lru_add(s, p, True)
+        make_room(s, 1)
+        lru_place(s, p, page, INACTIVE, True)
+        changed(s, INACTIVE, 1)
 
 cdef void complete_writes(Sim *s, uint64_t until) noexcept nogil:
     cdef uint32_t p
@@ -816,23 +847,23 @@ cdef void complete_writes(Sim *s, uint64_t until) noexcept nogil:
         s.wb_len -= 1
         end_writeback(s, p)
 
-cdef inline void refault(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
-    """10.  Whether it comes back soon enough to be active nobody can predict, so that it is no branch."""
+cdef inline uint32_t refault(Sim *s, uint32_t n) noexcept nogil:
+    """10: the flags that the page has from it.  Whether it comes back soon enough to be active nobody can predict, so that it is no branch."""
     cdef slot_t *slot = s.slots + n
     cdef uint32_t flags = slot.flags, distance
     cdef bint soon
     if not flags & SLOT_SHADOW:
-        return
+        return 0
     distance = s.age - slot.page
     soon = distance <= (look(s, ACTIVE) if slot_left(s) else 0)
     slot.page = 0
     slot.flags = <uint16_t>(flags & ~<uint32_t>(SLOT_SHADOW | SLOT_WORKINGSET))
-    s.pages[p].flags |= -<uint32_t>soon & (PG_ACTIVE | (PG_WORKINGSET if flags & SLOT_WORKINGSET else 0))
     s.age += soon
     s.refaulted += soon
     changed(s, REFAULTED, soon)
     s.c[<int>C_REFAULTS] += 1
     s.c[<int>C_REFAULT_ACTIVATIONS] += soon
+    return -<uint32_t>soon & (PG_ACTIVE | (PG_WORKINGSET if flags & SLOT_WORKINGSET else 0))
 
 cdef void touch(Sim *s, uint32_t p, bint needed_fault) noexcept nogil:
     """8."""
@@ -1015,7 +1046,7 @@ cdef enum:
 cdef inline uint32_t verdict_index(Sim *s, page_t *page) noexcept nogil:
     """Five flags, refs to 7, maps to 3, then swap full, in the swap cache, named by a swap pte."""
     cdef uint64_t refs = refs_and_flags(page)[0]
-    cdef uint32_t at = <uint32_t>(refs >> FLAGS_SHIFT) & 31 | <uint32_t>s.half_full << 10, maps = page.maps
+    cdef uint32_t at = <uint32_t>(refs >> FLAGS_SHIFT) & 31 | <uint32_t>swap_full(s) << 10, maps = page.maps
     at |= (<uint32_t>refs if <uint32_t>refs < 7 else 7) << 5
     at |= (maps if maps < 3 else 3) << 8
     if page.slot:
@@ -1305,10 +1336,22 @@ cdef pte_t *install(Sim *s, uint32_t pid, uint32_t v, uint32_t p, bint write) no
     batch_add(s, p)
     return pte
 
-cdef int access(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
+cdef inline int access(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
+    cdef pte_t *pte = pte_at(s, pid, v)
+    cdef int status
     faulted[0] = False
     s.left = 0
+    if kind_of(pte.word) == PTE_SWAP:  # the most frequent fault under pressure, asked first; its leaf is there
+        count_fault(s, faulted)
+        status = swap_in(s, pid, v, pte, write, store)
+        if status != AGAIN:
+            return status
     return access_again(s, pid, v, write, store, looking, faulted)
+
+cdef inline void count_fault(Sim *s, bint *faulted) noexcept nogil:
+    faulted[0] = True
+    s.c[<int>C_FAULTS] += 1
+    s.outcome |= FAULT
 
 cdef int access_again(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, bint looking, bint *faulted) noexcept nogil:
     cdef pte_t *pte
@@ -1326,9 +1369,7 @@ cdef int access_again(Sim *s, uint32_t pid, uint32_t v, bint write, bint store, 
                 pte.word |= PTE_YOUNG
             return OK
         if not faulted[0]:
-            faulted[0] = True
-            s.c[<int>C_FAULTS] += 1
-            s.outcome |= FAULT
+            count_fault(s, faulted)
         if kind == PTE_SWAP:
             status = swap_in(s, pid, v, pte, write, store)
         elif kind == PTE_NONE and not write:
@@ -1498,12 +1539,13 @@ cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32
 
 # ------------------------------------------------------------------ swap-in (5.2, 5.3)
 
-cdef inline void read_from_device(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+cdef inline uint32_t read_from_device(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
+    """The flags that the page has from it."""
     cdef bint blank = (s.slots[n].flags & SLOT_BLANK) != 0
     if s.contents != NULL:
         s.contents[p] = s.slot_contents[n]
-    s.pages[p].flags |= PG_BLANK if blank else 0
     s.c[<int>C_SWAP_READS_BLANK if blank and s.blank_io_free else <int>C_SWAP_READS] += 1
+    return PG_BLANK if blank else 0
 
 cdef inline int read_page(Sim *s, uint32_t v, uint32_t n, bint cached, uint32_t *number) noexcept nogil:
     """A new page with what is in the slot; in the swap cache, or past it."""
@@ -1511,13 +1553,12 @@ cdef inline int read_page(Sim *s, uint32_t v, uint32_t n, bint cached, uint32_t 
     cdef int status = new_page(s, v, &p)
     if status:
         return status
-    refault(s, p, n)
+    s.pages[p].flags |= refault(s, n) | read_from_device(s, p, n)
     if cached:
         s.pages[p].slot = n
         s.slots[n].page = p
         s.slots[n].flags |= SLOT_CACHED
         s.c[<int>C_SWAP_CACHE_ADDS] += 1
-    read_from_device(s, p, n)
     batch_add(s, p)
     number[0] = p
     return OK
@@ -1618,7 +1659,8 @@ cdef int swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write, bint 
         if status:
             return status
     s.pages[p].refs += not past
-    s.c[<int>C_LOCK_WAITS] += (s.pages[p].flags & PG_LOCKED) != 0
+    if s.pages[p].flags & PG_LOCKED:
+        s.c[<int>C_LOCK_WAITS] += 1
     return map_swapped(s, pid, v, pte, n, p, write, store, past)
 
 cdef int read_around(Sim *s, uint32_t pid, uint32_t v, uint32_t n, uint32_t pages, uint32_t *number) noexcept nogil:
@@ -1666,7 +1708,9 @@ cdef inline int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32
     if does == 0:
         return map_unknown(s, pid, v, pte, n, p, write, store, past, drained)
     free_entry(s, pid, n)
-    if does & ENTRY_LEAVES and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
+    if does & ENTRY_LEAVES:
+        give_up_slot(s, p, page, C_REMOVALS_BY_CAUSE__SWAP_IN)
+        page.refs -= 1  # the mapping's is left
         s.left = p
     map_entry(s, pid, pte, p, write, (does & ENTRY_WRITABLE) != 0, (does & ENTRY_EXCLUSIVE) != 0, 0)
     if does & ENTRY_LEAVES_LATE and leave(s, p, C_REMOVALS_BY_CAUSE__SWAP_IN):
@@ -1748,62 +1792,111 @@ cdef bint next_leaf(Sim *s, uint32_t pid, uint32_t *d) noexcept nogil:
             d[0] += 1
     return False
 
-cdef inline uint16_t *links_of(pte_t *ptes, uint32_t *leaves, size_t ndir, size_t pid, uint32_t i) noexcept nogil:
-    """The four halfwords of pid's pte i in this leaf: two of its word, then next, then prev."""
-    return <uint16_t *>(ptes + <size_t>leaves[pid * ndir] * LEAF + i)
+cdef enum:
+    FEW = 64               # processes, up to which a fork or exit looks up all leaves at one place of the directories beforehand
 
-cdef inline uint64_t ahead_leaf(word_t *mine, uint32_t i, page_t *pages, pte_t *ptes, uint32_t *leaves, size_t ndir) noexcept nogil:
+cdef struct Column:
+    pte_t *ptes
+    uint32_t *leaves       # one place of the directories, the first process's; the others' each ndir further
+    size_t ndir
+    pte_t *leaf[FEW]       # of few processes: where their leaves are
+
+cdef inline bint column_at(Sim *s, uint32_t d, Column *column) noexcept nogil:
+    """True: few processes, ``leaf`` is filled."""
+    cdef uint32_t pid
+    column.ptes, column.leaves, column.ndir = s.ptes, s.dirs + d, s.ndir
+    if s.processes > FEW:
+        return False
+    for pid in range(s.processes):
+        column.leaf[pid] = column.ptes + <size_t>column.leaves[pid * column.ndir] * LEAF
+    return True
+
+cdef inline pte_t *in_column(Column *column, size_t pid, uint32_t i, bint few) noexcept nogil:
+    """pid's pte i in this column."""
+    return (column.leaf[pid] if few else column.ptes + <size_t>column.leaves[pid * column.ndir] * LEAF) + i
+
+cdef inline uint64_t ahead_leaf(word_t *mine, uint32_t i, page_t *pages, Column *column, bint few) noexcept nogil:
     """The page FAR ptes on (for a swap pte some other: it does no harm), and NEXT ptes on the ring's next pte; that pte."""
     cdef uint64_t pte = mine[(i + NEXT) & (LEAF - 1)]
     COWFAST_PREFETCH_PAGE(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
-    COWFAST_PREFETCH(links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, (i + NEXT) & (LEAF - 1)))
+    COWFAST_PREFETCH(in_column(column, pte >> NEXT_SHIFT & 0xffff, (i + NEXT) & (LEAF - 1), few))
     return pte
 
 cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept nogil:
     """The child's 512 ptes are the parent's, both read-only; it goes behind its parent in each ring."""
-    pte_make(s, child, d << 9)
-    if s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED:
-        return copy_leaf(s, pid, child, d, False, True, False)
-    if uniform_leaf(<word_t *><void *>pte_at(s, pid, d << 9)):
-        return copy_leaf(s, pid, child, d, True, False, True)
+    cdef word_t *mine = <word_t *><void *>pte_at(s, pid, d << 9)
+    cdef word_t *theirs = <word_t *><void *>pte_make(s, child, d << 9)
+    cdef Column column
+    cdef bint few, pinned = s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED
+    if not pinned and uniform_leaf(mine):
+        copy_uniform_leaf(s, pid, child, mine, theirs, pte_at(s, mine[0] >> NEXT_SHIFT & 0xffff, d << 9))
+        return OK
+    few = column_at(s, d, &column)
+    if pinned:
+        return copy_leaf(s, pid, child, d, mine, theirs, &column, few, False, True)
     if s.far:
-        return copy_leaf(s, pid, child, d, True, False, False)
-    return copy_leaf(s, pid, child, d, False, False, False)
+        return copy_leaf(s, pid, child, d, mine, theirs, &column, few, True, False)
+    if few:
+        return copy_leaf(s, pid, child, d, mine, theirs, &column, True, False, False)
+    return copy_leaf(s, pid, child, d, mine, theirs, &column, False, False, False)
 
 cdef inline bint uniform_leaf(word_t *mine) noexcept nogil:
     """Is every pte of the leaf present, and the next in its ring of the same process (itself, or the last child)?"""
-    cdef uint64_t others = (mine[0] ^ PTE_PRESENT) & PTE_KIND
+    cdef uint64_t first = mine[0], others = (first ^ PTE_PRESENT) & PTE_KIND
     cdef uint32_t i, k
     for i in range(0, LEAF, 16):
         for k in range(16):
-            others |= (mine[i + k] ^ mine[0]) & (NEXT_MASK | PTE_KIND)
+            others |= (mine[i + k] ^ first) & (NEXT_MASK | PTE_KIND)
         if others:  # as a rule among the first
             return False
     return True
 
-cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint far, bint pinned, bint uniform) noexcept nogil:
-    """A pte is one word to load and one to store: number and bits, then next, then prev.  A process that has *pinned* copies
-    its pinned pages at once, and may find no room for that.  In a *uniform* leaf all rings lead to one other leaf."""
-    cdef word_t *mine = <word_t *><void *>pte_at(s, pid, d << 9)
-    cdef word_t *theirs = <word_t *><void *>pte_at(s, child, d << 9)
-    cdef pte_t *ptes = s.ptes
+cdef inline uint64_t parents_pte(uint64_t pte, uint32_t child) noexcept nogil:
+    return (pte & ~(<uint64_t>(PTE_WRITE | PTE_BLANK) | NEXT_MASK)) | <uint64_t>child << NEXT_SHIFT
+
+cdef inline uint64_t childs_pte(uint64_t pte, uint32_t parent) noexcept nogil:
+    return (pte & ~(<uint64_t>(PTE_WRITE | PTE_BLANK | PTE_YOUNG) | PREV_MASK)) | <uint64_t>parent << PREV_SHIFT
+
+cdef inline void gain_mapper(page_t *page) noexcept nogil:
+    cdef word_t *refs = refs_and_flags(page)
+    refs[0] = (refs[0] + 1) & ~(<uint64_t>PG_EXCL << FLAGS_SHIFT)
+    maps_and_owner(page)[0] += 1
+
+cdef void copy_uniform_leaf(Sim *s, uint32_t pid, uint32_t child, word_t *mine, word_t *theirs, pte_t *nexts) noexcept nogil:
+    """All ptes present, all rings lead to one other leaf, or each to itself: nothing depends on the single pte."""
     cdef page_t *pages = s.pages
-    cdef uint32_t *leaves = s.dirs + d
-    cdef size_t ndir = s.ndir
+    cdef uint64_t pte
+    cdef uint32_t i
+    for i in range(LEAF):
+        pte = mine[i]
+        mine[i] = parents_pte(pte, child)
+        theirs[i] = childs_pte(pte, pid)
+    for i in range(LEAF):
+        nexts[i].prev = <uint16_t>child  # a parent alone is its own neighbour
+    if s.far:
+        for i in range(LEAF):
+            COWFAST_PREFETCH_PAGE(pages + (<uint32_t>theirs[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
+            gain_mapper(pages + (<uint32_t>theirs[i] >> PTE_SHIFT))
+    else:
+        for i in range(LEAF):
+            gain_mapper(pages + (<uint32_t>theirs[i] >> PTE_SHIFT))
+    s.procs[child].present += LEAF
+    s.c[<int>C_PTES_COPIED] += LEAF
+
+cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, word_t *mine, word_t *theirs, Column *column, bint few,
+                          bint far, bint pinned) noexcept nogil:
+    """A pte is one word to load and one to store: number and bits, then next, then prev.  A process that has *pinned* copies
+    its pinned pages at once, and may find no room for that."""
+    cdef page_t *pages = s.pages
     cdef page_t *page
-    cdef uint64_t pte, next_is_child = <uint64_t>child << NEXT_SHIFT, prev_is_parent = <uint64_t>pid << PREV_SHIFT
-    cdef uint16_t *nexts = links_of(ptes, leaves, ndir, mine[0] >> NEXT_SHIFT & 0xffff, 0)  # if uniform
-    cdef uint64_t kept = ~<uint64_t>(PTE_WRITE | PTE_BLANK)
-    cdef word_t *refs
+    cdef uint64_t pte
     cdef uint32_t i, others = 0, swapped = 0, zeros = 0, early = 0
     cdef int status = OK
     for i in range(LEAF):
-        if uniform:
-            COWFAST_PREFETCH_PAGE(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
-        elif far:
-            ahead_leaf(mine, i, pages, ptes, leaves, ndir)
+        if far:
+            ahead_leaf(mine, i, pages, column, few)
         pte = mine[i]
-        if uniform or pte & PTE_KIND == PTE_PRESENT:
+        if pte & PTE_KIND == PTE_PRESENT:
             page = pages + (<uint32_t>pte >> PTE_SHIFT)
             if pinned and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
                 early += 1
@@ -1813,15 +1906,10 @@ cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint
                     others += LEAF - 1 - i
                     break
                 continue
-            mine[i] = (pte & kept & ~NEXT_MASK) | next_is_child
-            theirs[i] = (pte & kept & ~(PREV_MASK | <uint64_t>PTE_YOUNG)) | prev_is_parent
-            if uniform:
-                nexts[i * 4 + 3] = <uint16_t>child
-            else:
-                links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, i)[3] = <uint16_t>child  # a parent alone is its own neighbour
-            refs = refs_and_flags(page)
-            refs[0] = (refs[0] + 1) & ~(<uint64_t>PG_EXCL << FLAGS_SHIFT)
-            maps_and_owner(page)[0] += 1
+            mine[i] = parents_pte(pte, child)
+            theirs[i] = childs_pte(pte, pid)
+            in_column(column, pte >> NEXT_SHIFT & 0xffff, i, few).prev = <uint16_t>child  # a parent alone is its own neighbour
+            gain_mapper(page)
             continue
         others += 1
         if pte & PTE_KIND == PTE_SWAP:
@@ -1887,22 +1975,19 @@ cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept
             zap(s, pid, pte)
         v += 1
 
-cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept nogil:
+cdef inline void zap_leaf(Sim *s, uint32_t pid, word_t *mine, Column *column, bint few, bint far) noexcept nogil:
     """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question.  Pages that
     nobody refers to any more are noted without a branch, which nobody could predict, and freed a little later, in order."""
-    cdef word_t *mine = <word_t *><void *>pte_at(s, pid, d << 9)
-    cdef pte_t *ptes = s.ptes
     cdef page_t *pages = s.pages
-    cdef uint32_t *leaves = s.dirs + d
-    cdef size_t ndir = s.ndir, before, after
     cdef page_t *page
+    cdef size_t before, after
     cdef uint64_t pte
     cdef uint32_t dead[LEAF]
     cdef uint32_t i, p, others = 0, ndead = 0
     for i in range(LEAF):
         if far:
-            pte = ahead_leaf(mine, i, pages, ptes, leaves, ndir)
-            COWFAST_PREFETCH(links_of(ptes, leaves, ndir, pte >> PREV_SHIFT, (i + NEXT) & (LEAF - 1)))
+            pte = ahead_leaf(mine, i, pages, column, few)
+            COWFAST_PREFETCH(in_column(column, pte >> PREV_SHIFT, (i + NEXT) & (LEAF - 1), few))
         pte = mine[i]
         if pte & PTE_KIND != PTE_PRESENT:
             others += 1
@@ -1912,8 +1997,8 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept n
             continue
         before = pte >> PREV_SHIFT
         after = pte >> NEXT_SHIFT & 0xffff
-        links_of(ptes, leaves, ndir, before, i)[2] = <uint16_t>after
-        links_of(ptes, leaves, ndir, after, i)[3] = <uint16_t>before
+        in_column(column, before, i, few).next = <uint16_t>after
+        in_column(column, after, i, few).prev = <uint16_t>before
         p = <uint32_t>pte >> PTE_SHIFT
         page = pages + p
         lose_mapper(page, <uint32_t>after)
@@ -1937,7 +2022,7 @@ cdef uint32_t bury(Sim *s, uint32_t *dead, uint32_t n) noexcept nogil:
     cdef page_t *page
     gone[0] = gone[1] = 0
     for i in range(n):
-        if i + NEXT < n:
+        if s.far and i + NEXT < n:
             page = s.pages + dead[i + NEXT]
             COWFAST_PREFETCH(s.ring[list_of(page)] + page.lru)
         p = dead[i]
@@ -1960,13 +2045,20 @@ cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
     """The address space goes; its leaves are empty by then and go back."""
     cdef uint32_t d = 0
     cdef uint32_t *leaf
+    cdef word_t *mine
+    cdef Column column
+    cdef bint few
     if s.unmap_drains:
         drain(s, s.cpu)
     while next_leaf(s, pid, &d):
+        mine = <word_t *><void *>pte_at(s, pid, d << 9)
+        few = column_at(s, d, &column)
         if s.far:
-            zap_leaf(s, pid, d, True)
+            zap_leaf(s, pid, mine, &column, few, True)
+        elif few:
+            zap_leaf(s, pid, mine, &column, True, False)
         else:
-            zap_leaf(s, pid, d, False)
+            zap_leaf(s, pid, mine, &column, False, False)
         s.leaves_moved = True
         leaf = s.dirs + <size_t>pid * s.ndir + d
         s.leaf_free[s.nleaf_free] = leaf[0]
@@ -2225,21 +2317,27 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
         return WANT_LEAVES
     return OK
 
+cdef inline int do_access(Sim *s, event_t *e) noexcept nogil:
+    cdef bint faulted, write = e.op == WRITE
+    cdef uint32_t word
+    cdef int status
+    s.cpu = s.procs[e.pid].cpu
+    status = access(s, e.pid, e.page, write, write, False, &faulted)
+    if status == OK and s.contents != NULL:
+        word = pte_at(s, e.pid, e.page).word
+        s.value.first = s.value.last = 0
+        if kind_of(word) == PTE_PRESENT:
+            s.value = s.contents[word >> PTE_SHIFT]
+    return status
+
 cdef int do_event(Sim *s, event_t *e) noexcept nogil:
     cdef uint32_t op = e.op, pid = e.pid, v = e.page, p = 0, i
     cdef uint64_t n = e.arg if e.arg else 1
-    cdef bint faulted
     cdef int status
     cdef pte_t *pte
-    s.cpu = s.procs[pid].cpu
     if op <= WRITE:
-        status = access(s, pid, v, op == WRITE, op == WRITE, False, &faulted)
-        if status == OK and s.contents != NULL:
-            p = pte_at(s, pid, v).word
-            s.value.first = s.value.last = 0
-            if kind_of(p) == PTE_PRESENT:
-                s.value = s.contents[p >> PTE_SHIFT]
-        return status
+        return do_access(s, e)
+    s.cpu = s.procs[pid].cpu
     if op == PAGEOUT:
         pageout(s, pid, v, n)
     elif op == FORK:
@@ -2308,11 +2406,9 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
         s.procs[pid].cpu = <uint16_t>e.arg
     elif op == FILLSWAP:
         s.filled += e.arg
-        slots_changed(s)
         drain(s, s.cpu)
     elif op == FREESWAP:
         s.filled = 0
-        slots_changed(s)
     return OK
 
 cdef void specials(Sim *s) noexcept nogil:
@@ -2426,7 +2522,7 @@ cdef int long_way(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, content_
         return status
     if time >= s.special:
         specials(s)
-    status = do_event(s, e)
+    status = do_access(s, e) if op <= WRITE else do_event(s, e)
     if status:
         return status
     s.time = time + 1
@@ -2588,7 +2684,6 @@ _FIELDS = [  # of Sim, but for the pointers
     ("leaves_moved", "i4", <char *>&_sim.leaves_moved - <char *>&_sim),
     ("left", "u4", <char *>&_sim.left - <char *>&_sim),
     ("unmovable", "i4", <char *>&_sim.unmovable - <char *>&_sim),
-    ("half_full", "i4", <char *>&_sim.half_full - <char *>&_sim),
     ("freed_slot", "i4", <char *>&_sim.freed_slot - <char *>&_sim),
     ("round_freed", "i4", <char *>&_sim.round_freed - <char *>&_sim),
     ("round_wrote", "i4", <char *>&_sim.round_wrote - <char *>&_sim),
@@ -2658,7 +2753,6 @@ cdef class Engine:
         s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
         s.made = <uint64_t>(PG_BATCH | (PG_EXCL if s.exclusive else 0)) << FLAGS_SHIFT | 2
         s.next_page = s.next_slot = 1
-        slots_changed(s)
         cap = machine.memory + 2 if machine.memory else 4096
         self.arrays = {
             "dirs": _reserve(machine, s.ndir * machine.processes),

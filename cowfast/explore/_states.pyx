@@ -569,7 +569,6 @@ cdef class Space:
         s.age = 0
         s.snapshot = 0
         s.refaulted = 0
-        s.half_full = False
         memset(s.seen, 0, sizeof(s.seen))
         memset(s.pending, 0, sizeof(s.pending))
         s.nplug = s.wb_head = s.wb_len = 0

@@ -59,7 +59,6 @@ _MOVING = frozenset(
         "leaves_moved",
         "left",
         "unmovable",
-        "half_full",
         "freed_slot",
         "round_freed",
         "round_wrote",
@@ -175,16 +174,12 @@ class _Check:
             if name not in _MOVING:
                 _demand(s[name] == self.fresh[name], f"{name} is not the machine's or the policy's")
         _demand(at("nplug") == 0 and at("unmovable") == 0, "in the middle of an event")
-        for name in ("far", "leaves_moved", "half_full", "freed_slot", "round_freed", "round_wrote", "round_cleared"):
+        for name in ("far", "leaves_moved", "freed_slot", "round_freed", "round_wrote", "round_cleared"):
             _demand(0 <= at(name) <= 1, name)
         _demand(at("cpu") < at("cpus"), "cpu")
         _demand(at("time") < 1 << 62 and at("time") == int(self.tables["counters"][Counter.C_EVENTS]), "time")
         _demand(1 <= at("next_slot") <= at("total_slots") + 1, "next_slot")
         _demand(at("used_slots") + at("filled") <= at("total_slots"), "slots in use")
-        _demand(
-            at("half_full") == ((at("total_slots") - at("used_slots") - at("filled")) * 2 < at("total_slots")),
-            "half_full",
-        )
         _demand(at("ref_high") <= at("references"), "ref_high")
 
     def sizes(self) -> None:
