@@ -58,7 +58,7 @@ cdef struct Sim:
     uint64_t live_pins
     uint32_t roomy         # live pages below which a copy needs no more than a free number
     uint32_t shared        # the verdict on a page that others map and nothing else is known of; 0 = ask the table
-    uint64_t made          # refs and flags of a page that a copy made
+    uint32_t made          # flags of a page that a copy made
     uint64_t quick_copies  # not counted yet
     uint64_t quick_reuses
     # machine and policy

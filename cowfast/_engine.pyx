@@ -61,29 +61,27 @@ cdef extern from *:
     #endif
     #if defined(__GNUC__) || defined(__clang__)
     typedef unsigned long long __attribute__((__may_alias__)) cowfast_word;
-    typedef unsigned int __attribute__((__may_alias__)) cowfast_half;
     #else
     typedef unsigned long long cowfast_word;
-    typedef unsigned int cowfast_half;
     #endif
     #define COWFAST_NEXT_MASK (0xffffull << 32)
     #define COWFAST_PREV_MASK (0xffffull << 48)
     #define COWFAST_ALONE (1ull << 32 | 1ull << 48)
+    #define COWFAST_A_MAPPER (1ull << 32 | 1)
     """
     ctypedef unsigned long long word_t "cowfast_word"
-    ctypedef unsigned int half_t "cowfast_half"
     const uint64_t NEXT_MASK "COWFAST_NEXT_MASK"   # of a pte as one word
     const uint64_t PREV_MASK "COWFAST_PREV_MASK"
     const uint64_t ALONE "COWFAST_ALONE"           # times a process: the links of its pte when nobody else maps the page
+    const uint64_t A_MAPPER "COWFAST_A_MAPPER"     # in the counts of a page
 
 cdef enum:
     DEF_PRIORITY = 12
     MAX_TRIES = 18
     NEXT_SHIFT = 32        # of pte_t.next and
     PREV_SHIFT = 48        # pte_t.prev in the pte as one word
-    FLAGS_SHIFT = 32       # of page_t.flags in the word that begins with refs
-    OWNER_SHIFT = 16       # of page_t.owner in the half word that begins with maps
-    MAPS_MASK = 65535
+    MAPS_SHIFT = 32        # of page_t.maps and
+    OWNER_SHIFT = 48       # page_t.owner in the word that begins with refs
     FAR = 32               # software prefetch: ptes this many events ahead,
     NEAR = 24              # the page or slot behind them this many; so many
     NEXT = 8               # events at once what those lead to, and in fork and exit so many ptes ahead
@@ -111,16 +109,16 @@ cdef inline pte_t *pte_make(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
 cdef inline uint32_t kind_of(uint32_t word) noexcept nogil:
     return word & PTE_KIND
 
-cdef inline word_t *refs_and_flags(page_t *page) noexcept nogil:
+cdef inline word_t *counts_of(page_t *page) noexcept nogil:
+    """refs, maps and owner."""
     return <word_t *><void *>page
 
-cdef inline half_t *maps_and_owner(page_t *page) noexcept nogil:
-    return <half_t *><void *>(<char *>page + 8)
-
-cdef inline void lose_mapper(page_t *page, uint32_t other) noexcept nogil:
-    """maps - 1; the owner is any of those who are left."""
-    cdef half_t *maps = maps_and_owner(page)
-    maps[0] = (maps[0] - 1) & MAPS_MASK | other << OWNER_SHIFT
+cdef inline uint32_t lose_mapper(page_t *page, uint64_t other) noexcept nogil:
+    """maps - 1 and refs - 1, which is returned; the owner is any of those who are left."""
+    cdef word_t *counts = counts_of(page)
+    cdef uint64_t left = (counts[0] - A_MAPPER) & ((<uint64_t>1 << OWNER_SHIFT) - 1) | other << OWNER_SHIFT
+    counts[0] = left
+    return <uint32_t>left
 
 cdef inline void link(Sim *s, uint32_t p, uint32_t pid, pte_t *pte) noexcept nogil:
     """pid's pte joins the ring of the page's mappers; maps + 1."""
@@ -239,7 +237,6 @@ cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) no
     cdef uint32_t head[2]
     cdef uint32_t i, p, at, which, active = 0, dead = 0, cap = s.ring_cap
     cdef page_t *page
-    cdef word_t *refs
     make_room(s, n)
     if s.stat_step:
         return lru_add_counted(s, pages, n, drop)
@@ -247,13 +244,13 @@ cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) no
     for i in range(n):
         p = pages[i]
         page = s.pages + p
-        refs = refs_and_flags(page)
-        if <uint32_t>refs[0] <= drop:  # not often: it would leave the list at once
+        if page.refs <= drop:  # not often: it would leave the list at once
             dead += 1
             lost_isolated(s, p, page, drop)
             continue
-        which = refs[0] >> (FLAGS_SHIFT + 6) & 1  # PG_ACTIVE
-        refs[0] = (refs[0] - drop) & ~(<uint64_t>PG_BATCH << FLAGS_SHIFT) | <uint64_t>PG_LRU << FLAGS_SHIFT
+        page.refs -= drop
+        which = list_of(page)
+        page.flags = page.flags & ~<uint32_t>PG_BATCH | PG_LRU
         at = head[which]
         s.ring[which][at] = p
         page.lru = at
@@ -1045,9 +1042,8 @@ cdef enum:
 
 cdef inline uint32_t verdict_index(Sim *s, page_t *page) noexcept nogil:
     """Five flags, refs to 7, maps to 3, then swap full, in the swap cache, named by a swap pte."""
-    cdef uint64_t refs = refs_and_flags(page)[0]
-    cdef uint32_t at = <uint32_t>(refs >> FLAGS_SHIFT) & 31 | <uint32_t>swap_full(s) << 10, maps = page.maps
-    at |= (<uint32_t>refs if <uint32_t>refs < 7 else 7) << 5
+    cdef uint32_t at = page.flags & 31 | <uint32_t>swap_full(s) << 10, refs = page.refs, maps = page.maps
+    at |= (refs if refs < 7 else 7) << 5
     at |= (maps if maps < 3 else 3) << 8
     if page.slot:
         at |= 1 << 11
@@ -1468,16 +1464,15 @@ cdef uint32_t quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept
         pte_at(s, before, v).next = <uint16_t>after
         pte_at(s, after, v).prev = <uint16_t>before
         lose_mapper(page, after)
-        page.refs -= 1
         page = s.pages + p
-        refs_and_flags(page)[0] = s.made
-        maps_and_owner(page)[0] = 1 | pid << OWNER_SHIFT
+        counts_of(page)[0] = A_MAPPER + 1 | <uint64_t>pid << OWNER_SHIFT  # the batch holds one too
+        page.flags = s.made
         page.vpage = v
         page.slot = 0
         s.cpu = s.procs[pid].cpu
         batch_put(s, p)
     else:
-        page.flags = (page.flags | s.made >> FLAGS_SHIFT & PG_EXCL) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
+        page.flags = (page.flags | s.made & PG_EXCL) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
         pte.word = (<uint32_t>word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
         s.quick_reuses += 1
     return verdict
@@ -1858,24 +1853,24 @@ cdef inline uint64_t childs_pte(uint64_t pte, uint32_t parent) noexcept nogil:
     return (pte & ~(<uint64_t>(PTE_WRITE | PTE_BLANK | PTE_YOUNG) | PREV_MASK)) | <uint64_t>parent << PREV_SHIFT
 
 cdef inline void gain_mapper(page_t *page) noexcept nogil:
-    cdef word_t *refs = refs_and_flags(page)
-    refs[0] = (refs[0] + 1) & ~(<uint64_t>PG_EXCL << FLAGS_SHIFT)
-    maps_and_owner(page)[0] += 1
+    counts_of(page)[0] += A_MAPPER
+    page.flags &= ~<uint32_t>PG_EXCL
 
 cdef void copy_uniform_leaf(Sim *s, uint32_t pid, uint32_t child, word_t *mine, word_t *theirs, pte_t *nexts) noexcept nogil:
     """All ptes present, all rings lead to one other leaf, or each to itself: nothing depends on the single pte."""
     cdef page_t *pages = s.pages
     cdef uint64_t pte
-    cdef uint32_t i
+    cdef uint32_t i, k
     for i in range(LEAF):
         pte = mine[i]
         mine[i] = parents_pte(pte, child)
         theirs[i] = childs_pte(pte, pid)
-    for i in range(LEAF):
-        nexts[i].prev = <uint16_t>child  # a parent alone is its own neighbour
+    for i in range(0, LEAF, 8):
+        for k in range(8):
+            nexts[i + k].prev = <uint16_t>child  # a parent alone is its own neighbour
     if s.far:
         for i in range(LEAF):
-            COWFAST_PREFETCH_PAGE(pages + (<uint32_t>theirs[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
+            COWFAST_PREFETCH(pages + (<uint32_t>theirs[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))  # the counts and flags of one
             gain_mapper(pages + (<uint32_t>theirs[i] >> PTE_SHIFT))
     else:
         for i in range(LEAF):
@@ -1983,7 +1978,7 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, word_t *mine, Column *column, bi
     cdef size_t before, after
     cdef uint64_t pte
     cdef uint32_t dead[LEAF]
-    cdef uint32_t i, p, others = 0, ndead = 0
+    cdef uint32_t i, p, left, others = 0, ndead = 0
     for i in range(LEAF):
         if far:
             pte = ahead_leaf(mine, i, pages, column, few)
@@ -2001,15 +1996,15 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, word_t *mine, Column *column, bi
         in_column(column, after, i, few).prev = <uint16_t>before
         p = <uint32_t>pte >> PTE_SHIFT
         page = pages + p
-        lose_mapper(page, <uint32_t>after)
-        page.refs -= 1
+        left = lose_mapper(page, after)
         if page.slot and page.maps == 0:
             page.refs += 1
             ndead = bury(s, dead, ndead)
             leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
             page.refs -= 1
+            left = page.refs
         dead[ndead] = p
-        ndead += page.refs == 0
+        ndead += left == 0
     bury(s, dead, ndead)
     memset(mine, 0, LEAF * sizeof(pte_t))
     s.procs[pid].present -= LEAF - others
@@ -2644,7 +2639,7 @@ _FIELDS = [  # of Sim, but for the pointers
     ("wb_head", "u4", <char *>&_sim.wb_head - <char *>&_sim),
     ("wb_len", "u4", <char *>&_sim.wb_len - <char *>&_sim),
     ("wb_cap", "u4", <char *>&_sim.wb_cap - <char *>&_sim),
-    ("made", "u8", <char *>&_sim.made - <char *>&_sim),
+    ("made", "u4", <char *>&_sim.made - <char *>&_sim),
     ("quick_copies", "u8", <char *>&_sim.quick_copies - <char *>&_sim),
     ("quick_reuses", "u8", <char *>&_sim.quick_reuses - <char *>&_sim),
     ("shared", "u4", <char *>&_sim.shared - <char *>&_sim),
@@ -2751,7 +2746,7 @@ cdef class Engine:
         s.shadow_before, s.stat_step, s.stat_flush = sw.shadow_before_age, sw.stat_step, sw.stat_flush
         s.get_read, s.pin_read = _GUP.index(sw.get_read), _GUP.index(sw.pin_read)
         s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
-        s.made = <uint64_t>(PG_BATCH | (PG_EXCL if s.exclusive else 0)) << FLAGS_SHIFT | 2
+        s.made = PG_BATCH | (PG_EXCL if s.exclusive else 0)
         s.next_page = s.next_slot = 1
         cap = machine.memory + 2 if machine.memory else 4096
         self.arrays = {
