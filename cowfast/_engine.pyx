@@ -1137,6 +1137,10 @@ cdef inline uint32_t entry_index(Sim *s, page_t *page, uint32_t word, bint write
         return at | <uint32_t>(s.used_slots - 1 + s.filled > s.total_slots >> 1) << 10 | 1 << 13
     return at | 1 << 9 | <uint32_t>swap_full(s) << 10
 
+cdef inline uint32_t fresh_index(Sim *s, uint32_t word, uint32_t count, bint write) noexcept nogil:
+    """The same of a page that was read into the swap cache and the LRU batch just now; nobody else has it yet."""
+    return 3 | (count if count < 3 else 3) << 5 | 1 << 9 | <uint32_t>swap_full(s) << 10 | <uint32_t>write << 11 | (word & PTE_WRITE) << 10
+
 cdef uint8_t entry_of(Sim *s, uint32_t at) noexcept nogil:
     cdef Situation now
     cdef uint8_t does = ENTRY_KNOWN
@@ -1434,7 +1438,7 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
 cdef uint32_t quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
     """A store to a write-protected pte of which the table knows all: others map the page, nobody pins it and there is
     room for a copy; or nobody else could read it and it is reused.  The verdict; 0: nothing is done, the long way.
-    Contents and outcome are for whoever calls, if they are asked for (``tell_quick``)."""
+    Only where nobody asks for contents or outcomes."""
     cdef word_t *mine = <word_t *><void *>pte
     cdef uint64_t word = mine[0]
     cdef uint32_t p = <uint32_t>word >> PTE_SHIFT, before, after
@@ -1618,6 +1622,78 @@ cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v, int64_t pages) noexcept no
         drain(s, s.cpu)
     return OK
 
+cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
+    """A swap-in from an asynchronous device of which the table knows all: one page, with room for it in memory and in the LRU
+    batch.  So nothing is reclaimed or drained, and the new page's references are known: batch, lookup, swap cache.  A page
+    that leaves the swap cache at once never needs to be put there.  False: nothing is done, the long way.  Only where nobody
+    asks for contents or outcomes."""
+    cdef uint32_t word = pte.word, n = word >> PTE_SHIFT, p, count, does, length, flags
+    cdef slot_t *slot = s.slots + n
+    cdef proc_t *proc = s.procs + pid
+    cdef page_t *page
+    if slot.flags & SLOT_CACHED or s.sync or s.live >= s.roomy or s.free_movable == 0 or ahead_window(s, proc, v) > 1:
+        return False
+    length = s.batch_len[proc.cpu] + 1
+    count = slot.swap_count - 1
+    does = s.entry[fresh_index(s, word, count, write)]
+    if does & (ENTRY_KNOWN | ENTRY_DRAINS | ENTRY_LEAVES_LATE) != ENTRY_KNOWN or length >= s.batch_size:
+        return False
+    if does & ENTRY_WRITABLE:
+        if count:  # missed
+            return False
+    elif write:
+        return False
+    p = take_movable(s)
+    page = s.pages + p
+    flags = PG_BATCH | refault(s, n) | read_from_device(s, p, n) | (PG_EXCL if does & ENTRY_EXCLUSIVE else 0)
+    slot.swap_count = <uint16_t>count
+    if does & ENTRY_LEAVES:
+        flags |= PG_DIRTY | PG_REMOVED | PG_DROPPED
+        page.refs = 2
+        page.slot = 0
+        free_the_slot(s, n)
+        s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
+        s.c[<int>C_REMOVALS_BY_CAUSE__SWAP_IN] += 1
+    else:
+        page.refs = 3
+        page.slot = n
+        slot.page = p
+        slot.flags |= SLOT_CACHED
+    word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG
+    if write:
+        word |= PTE_WRITE | PTE_DIRTY
+        flags &= ~<uint32_t>(PG_BLANK | PG_DROPPED)
+    elif does & ENTRY_WRITABLE:
+        word |= PTE_WRITE | (PTE_BLANK if flags & PG_BLANK else 0)
+    page.vpage = v
+    page.lru = 0
+    page.flags = flags
+    page.maps = 1
+    page.owner = <uint16_t>pid
+    pte.word = word
+    pte.next = pte.prev = <uint16_t>pid
+    proc.swapped -= 1
+    proc.present += 1
+    proc.flags |= PROC_HAS_ANON
+    went_alone(proc, v)
+    s.batch[<size_t>proc.cpu * s.batch_size + length - 1] = p
+    s.batch_len[proc.cpu] = length
+    s.live += 1
+    if s.live > s.c[<int>C_PAGES_PEAK]:
+        s.c[<int>C_PAGES_PEAK] = s.live
+    s.c[<int>C_FAULTS] += 1
+    s.c[<int>C_SWAP_INS] += 1
+    s.c[<int>C_MAJOR_FAULTS] += 1
+    s.c[<int>C_SWAP_CACHE_ADDS] += 1
+    s.c[<int>C_PAGE_ALLOCS] += 1
+    return True
+
+cdef inline void went_alone(proc_t *proc, uint32_t v) noexcept nogil:
+    """Readahead was asked, and read one page."""
+    proc.ra_last = v + 1
+    proc.ra_window = 1
+    proc.ra_hits = 0
+
 cdef int swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write, bint store) noexcept nogil:
     cdef uint32_t n = pte.word >> PTE_SHIFT, p, pages = 1
     cdef slot_t *slot = s.slots + n
@@ -1644,9 +1720,7 @@ cdef int swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write, bint 
         if not past and (s.bypass or not s.sync):
             pages = ahead_window(s, proc, v)
             if pages == 1:
-                proc.ra_last = v + 1
-                proc.ra_window = 1
-                proc.ra_hits = 0
+                went_alone(proc, v)
         if pages == 1:
             status = read_page(s, v, n, not past, &p)
         else:
@@ -2465,7 +2539,7 @@ cdef void ahead_asked(Sim *s, Ahead *next) noexcept nogil:
     memcpy(next.page[1], next.page[0], sizeof(next.page[0]))
 
 cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, Ahead *next, int64_t i, int64_t n) noexcept nogil:
-    """Hits, and write faults that the table of verdicts settles, up to the first other event or *end*; which one.  If *next* is
+    """Hits, and write faults and swap-ins that the tables settle, up to the first other event or *end*; which one.  If *next* is
     given it knows the ptes of the events from e on, which is the i-th of n."""
     cdef uint32_t *dirs = s.dirs
     cdef pte_t *ptes = s.ptes
@@ -2493,7 +2567,10 @@ cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, Ahead *next, in
         word = pte.word
         if HITS[op] >> (word & 63) & 1:  # one branch: on read or write alone nobody can predict it
             pte.word = word | PTE_YOUNG | op << 3
-        elif word & (PTE_KIND | PTE_WRITE) | op << 3 != (PTE_PRESENT | WRITE << 3) or not quick_write(s, <uint32_t>pid, v, pte):
+        elif word & (PTE_KIND | PTE_WRITE) | op << 3 == (PTE_PRESENT | WRITE << 3):
+            if not quick_write(s, <uint32_t>pid, v, pte):
+                return e
+        elif word & PTE_KIND != PTE_SWAP or not quick_swap_in(s, <uint32_t>pid, v, pte, op == WRITE):
             return e
         e += 1
     return e
