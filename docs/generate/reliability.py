@@ -14,13 +14,13 @@ What strangers' files and signals do is on a page of its own, [bad input and sig
 
 ## Soak
 
-`python benchmarks/soak.py --budget SECONDS` runs random events of every kind under every policy on machines of every kind. Most are in order; the
-others are refused, and the run goes on behind them. At least every 100,000 events `verify` recomputes every count from the page tables. An invariant that does
+`python benchmarks/soak.py --budget SECONDS` runs random events of every kind under every policy on machines of every kind. Each shape has a turn with each
+policy, then those more that are quick to do. Most events are in order; the others are refused, and the run goes on behind them. At least every 100,000 events `verify` recomputes every count from the page tables. An invariant that does
 not hold, a crash or a chunk that takes a minute of CPU time ends the run.
 
 {soak}
 
-Each run in soak.json names the build of the engine (the first digits of its SHA-256).
+{build}
 
 ## Widths
 
@@ -59,8 +59,8 @@ engine gives it back while it runs. tests/test_threads.py.
 
 ## Mistakes made on purpose
 
-`python benchmarks/mutate.py` leaves out one update of a count or a flag, or turns one condition round, and runs the tests: those of equality with the reference, litmus,
-widths, workloads, kernel records.
+`python benchmarks/mutate.py` leaves out one update of a count or a flag, or turns one condition or answer round, and runs the tests until one fails: those of equality with
+the reference, widths, litmus, runs and workloads, kernel records, stories. Three times the processor time that a group of tests takes without a mistake is taken for a hang.
 
 {mutants}
 """
@@ -76,6 +76,14 @@ def soak(found: dict[str, Any]) -> str:
     machines = sum(one["machines"] for one in found["shapes"].values())
     rows.append(f"| all | {machines:,} | {found['events']:,} | {found['refused']:,} | {found['verifications']:,} |")
     return "\n".join(rows) + f"\n\n{found['policies']} policies."
+
+
+def build(found: dict[str, Any]) -> str:
+    """Return which engine it was, and how long it took."""
+    builds = sorted({run["engine"] for run in found["runs"]})
+    seconds = sum(run["seconds"] for run in found["runs"])
+    names = " and ".join(f"`{name}`" for name in builds)
+    return f"{seconds:,} seconds with one build of the engine, {names} (the first digits of its SHA-256; soak.json)."
 
 
 def sanitize(found: dict[str, Any]) -> str:
@@ -103,10 +111,14 @@ def mutants(found: dict[str, Any]) -> str:
         rows.append(f"| {name} | {one['places']:,} | {one['tried']:,} | {one['killed']:,} |")
     rows.append(f"| all | {found['places']:,} | {found['tried']:,} | {found['killed']:,} |")
     share = found["killed"] / found["tried"]
-    text = (
-        "\n".join(rows)
-        + f"\n\n{share:.1%} of those tried were noticed; they are the first of a random sample, seed 1.\n"
-    )
+    which = "a random sample, seed {seed}".format(**{"seed": 1} | found)
+    if found["tried"] == found["places"]:
+        which = "all that there are"
+    ways = found.get("ways", {})
+    how = "".join(f"; {ways[way]} by a {name}" for way, name in (("crash", "crash"), ("hang", "hang")) if way in ways)
+    text = "\n".join(rows) + f"\n\n{share:.1%} of those tried were noticed{how}. They are {which}.\n"
+    if found["survivors"]:
+        text += "\nNot noticed:\n"
     for each in found["survivors"]:
         why = each["why"] or "not explained yet"
         text += f"\n* `{each['function']}`: `{each['text']}`: {why}"
@@ -118,7 +130,8 @@ def main() -> None:
     data = ROOT / "docs" / "data" / "reliability"
     figures = {name: json.loads((data / f"{name}.json").read_text()) for name in ("soak", "mutants", "sanitize")}
     show = {"soak": soak, "mutants": mutants, "sanitize": sanitize}
-    emit("docs/reliability.md", TEXT.format(**{name: table(figures[name]) for name, table in show.items()}))
+    shown = {name: table(figures[name]) for name, table in show.items()}
+    emit("docs/reliability.md", TEXT.format(build=build(figures["soak"]), **shown))
 
 
 if __name__ == "__main__":
