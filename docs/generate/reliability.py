@@ -39,7 +39,8 @@ changes bytes of 2,000 snapshots: each is refused, or runs on and every count is
 `.ci/sanitize` builds all extensions twice: `checked` looks at every index, `sanitize` also has AddressSanitizer and UndefinedBehaviorSanitizer, whose runtimes
 are loaded into every process that the tests start. With each it runs the whole test suite, the changed snapshots and the kernel records among it, and a soak
 (`benchmarks/sanitize.py`). What a sanitizer says in any process is a finding, though no test failed. The tests of minutes each
-(marked `long`; `slow` are those of seconds) are not run so, and leaks are not looked for: Python keeps too much on purpose.
+(marked `long`; `slow` are those of seconds) are not run so. LeakSanitizer looks for memory that an extension asked for and nobody holds any more, in a soak and in commands of
+their own; what Python keeps on purpose is not counted. tests/test_leaks.py holds that simulators, refused events, snapshots, grown tables, runs and traces give their memory back.
 
 {sanitize}
 
@@ -89,19 +90,25 @@ def build(found: dict[str, Any]) -> str:
 def sanitize(found: dict[str, Any]) -> str:
     """Return a table of profiles, and the tests that were left out or skipped."""
     rows = [
-        "| profile | tests | passed | failed | left out | skipped | events soaked | verifications | findings |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| profile | tests | passed | failed | left out | skipped | events soaked | verifications | findings | leaks |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     notes = []
     for name, one in found["profiles"].items():
         skipped = sum(one["skipped"].values())
         rows.append(
             f"| {name} | {one.get('tests', 'all (not long)')} | {one['passed']:,} | {one['failed']} | {len(one['left_out'])} | {skipped} |"
-            f" {one['soak_events']:,} | {one['soak_verifications']:,} | {one['findings']} |"
+            f" {one['soak_events']:,} | {one['soak_verifications']:,} | {one['findings']} | {leaks(one)} |"
         )
         notes += [f"* left out of {name}: `{test}`: {why}" for test, why in one["left_out"].items()]
         notes += [f"* skipped in {name} ({count}): {why}" for why, count in one["skipped"].items()]
     return "\n".join(rows) + ("\n\n" + "\n".join(notes) if notes else "")
+
+
+def leaks(one: dict[str, Any]) -> str:
+    """Return what LeakSanitizer found of ours, where it looked."""
+    found = one.get("leaks_of_cowfast")
+    return "not looked for" if found is None else f"{found} in {one['leak_programs']} programs"
 
 
 def mutants(found: dict[str, Any]) -> str:
