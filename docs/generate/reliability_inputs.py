@@ -66,6 +66,8 @@ rate of those above, and leaves what reached new code to the next night. {guided
 | Ctrl-C within `Simulator.run` waited for the last event of the array | `test_an_array_of_events_does_not_keep_signals_waiting` |
 | the slice after a chunk's short last one was four times as long, and the answer later than 0.2 s | `test_the_end_of_a_chunk_does_not_lengthen_the_slices` |
 | a handler that raised while the engine replaced a table left it with the addresses of freed ones (found by AddressSanitizer) | `test_a_signal_while_a_table_is_replaced` |
+| with unlimited memory, pages pinned long-term beside many freed ones ran past the end of the page table (found by the soak) | `test_unmovable_pages_do_not_run_past_the_page_table` |
+| readahead stored the address after the last in a word that could not hold it | `test_the_last_address_there_is` |
 | an untrusted restore put a new engine in place of the one that another thread ran | `test_a_restore_does_not_take_away_what_another_thread_runs` |
 | two threads that began at once with events that do not lie side by side made counts wrong | `test_two_threads_begin_at_once` |
 
