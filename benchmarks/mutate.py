@@ -75,7 +75,7 @@ FLAG = re.compile(
 CONDITION = re.compile(r"^(\s+)(if|elif) (.+):(\s+#.*)?$")
 ANSWER = re.compile(r"^(\s+)return (?!True\b|False\b|0$|1$)(.+?)(\s+#.*)?$")
 LOCAL = re.compile(
-    r"^(i|w|v|k|n|e|at|left|to|pid|size|index|priority|span)$"
+    r"^(i|w|v|k|n|d|e|at|left|to|pid|size|index|priority|span)$"
 )  # loops: without the step they would not end
 SILENT = re.compile(r"COWFAST_PREFETCH|s\.far\b|\bfar\b|ring_cap|WANT_|leaves_moved")
 
@@ -271,7 +271,9 @@ def main() -> int:
     if options.only:
         chosen = [mutants[int(n) - 1] for n in options.only.split(",")]
     elif options.sample:
-        chosen = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
+        chosen = random.Random(options.seed).sample(mutants, len(mutants))[
+            : options.sample
+        ]  # a larger one begins with it
     if options.list:
         for mutant in chosen:
             print(f"{mutant.number} {mutant.kind}: {mutant.function}: {mutant.text}")
