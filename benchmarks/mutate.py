@@ -67,7 +67,7 @@ TESTS = [
     ["tests/test_oracle.py", "tests/test_oracle_records.py", "-k", "fast or streams or records"],
     ["tests/test_recorded_values.py", "tests/test_step.py", "tests/test_explain.py", "tests/simulate/test_snapshot.py"],
 ]
-NAME = re.compile(r"cdef (?:inline )?([\w *]+?)\b(\w+)\((?:Sim|const Sim|check_t|const check_t|\w+_t |\w+_t\*)")
+NAME = re.compile(r"^cdef (?:inline )?(\w[\w ]*?[ *]+)(\w+)\(")
 COUNT = re.compile(r"^(\s+)((?:s\.c\[.*?\]|[\w.]+(?:\[[^\]]*\])?(?:\.\w+)?)) ([+-])= (.+?)(\s+#.*)?$")
 FLAG = re.compile(
     r"^(\s+)([\w.]+(?:\[[^\]]*\])?\.(?:flags|word|outcome|predicates)|bits|does|entry) ([|&])= (.+?)(\s+#.*)?$"

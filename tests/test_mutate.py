@@ -26,7 +26,7 @@ cdef inline bint fresh(Sim *s, uint32_t p) noexcept nogil:
         s.pages[p].flags |= PG_LRU
         s.pages[p].flags &= ~<uint32_t>PG_EXCL
     return s.cpus == 1  # why
-cdef uint32_t count(Sim *s) noexcept nogil:
+cdef inline pte_t *count(Column *column) noexcept nogil:
     i += 1
     COWFAST_PREFETCH(s.pages if s.far else NULL)
     return s.n == 1
