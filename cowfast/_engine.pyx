@@ -1557,7 +1557,7 @@ cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v, int64_t pages) noexcept no
         drain(s, s.cpu)
     return OK
 
-cdef inline bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
+cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
     """A swap-in from an asynchronous device of which the table knows all: one page, with room for it in memory and in the LRU
     batch.  So nothing is reclaimed, and the new page's references are known: batch, lookup, swap cache.  A page that leaves the
     swap cache at once never needs to be put there, and a drain on the way can come last.  False: nothing is done, the long
@@ -2262,7 +2262,7 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
         return WANT_LEAVES
     return OK
 
-cdef inline int do_access(Sim *s, event_t *e) noexcept nogil:
+cdef int do_access(Sim *s, event_t *e) noexcept nogil:
     cdef bint faulted, write = e.op == WRITE
     cdef uint32_t word
     cdef int status
