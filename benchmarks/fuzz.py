@@ -6,7 +6,7 @@
     python benchmarks/fuzz.py perf csv --runs 1000000
     python benchmarks/fuzz.py --save                      # and pack the smallest that reach new code (tests/data/corpus)
     python benchmarks/fuzz.py --corpus out/corpus         # go on from what earlier runs left there, and leave it there
-    python benchmarks/fuzz.py --json docs/reliability/fuzz.json
+    python benchmarks/fuzz.py --json docs/data/reliability/fuzz.json
 
 With `atheris` (pip install 'cowfast[fuzz]') the inputs are guided by the coverage of cowfast's Python code; without it they are
 changed at random, and the figures say so.  Each target runs in a process of its own with bounded memory; an input that

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Sends SIGINT, SIGTERM and SIGHUP to every command at random moments, and looks at what is left.
 
-    python benchmarks/interrupts.py --rounds 10 --json docs/reliability/interrupts.json
-    python benchmarks/interrupts.py --longest --json docs/reliability/interrupts.json      # only the longest events, again
+    python benchmarks/interrupts.py --rounds 10 --json docs/data/reliability/interrupts.json
+    python benchmarks/interrupts.py --longest --json docs/data/reliability/interrupts.json      # only the longest events, again
 
 Checked after each: the exit code, that every output is the earlier one or whole, no temporary files, no descendants, no
 locks.  Then how long the engine takes to answer, also in the longest single events that there are: an event is never cut.

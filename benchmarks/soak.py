@@ -3,9 +3,11 @@
 
     python benchmarks/soak.py --budget 60
     python benchmarks/soak.py --budget 3600 --json docs/data/reliability/soak.json
+    python benchmarks/soak.py --budget 1200 --events 1_000_000_000 --json docs/data/reliability/soak.json
 
 Each *shape* is a kind of machine with what happens on it: the adversarial ones of which counts are lost, tables end and
-lists run dry.  Shapes and policies take turns, all pairs in each run.  Events are drawn a hundred thousand at a time, most of
+lists run dry.  All pairs of a shape and a policy have a turn; then those shapes have more turns on which more events fit into a second.
+The figures in --json are of one build of the engine: those of another are left out.  Events are drawn a hundred thousand at a time, most of
 them in order (a simple model knows who is alive and what each reference number holds), some of them not: a refused event
 must change nothing, is left out, and the run goes on behind it.
 
@@ -315,35 +317,63 @@ def main() -> int:
     shapes = {name: SHAPES[name] for name in options.shape or SHAPES}
     pairs = [(name, policy) for name in shapes for policy in options.policy or POLICIES]
     found = {name: {"events": 0, "refused": 0, "verifications": 0, "machines": 0} for name in shapes}
-    seed = options.seed
-    before = (
-        json.loads(options.json.read_text()) if options.json and options.json.exists() else {"shapes": {}, "runs": []}
-    )
-    slot, saved = min(max(options.budget / len(pairs) * 0.9, 0.05), 5.0), begun
-    while time.monotonic() < end:
-        for name, policy in np.random.default_rng(seed).permutation(pairs):
-            left = end - time.monotonic()
-            if left <= 0:
-                break
-            print(f"{name}, {policy}, seed {seed}:", end=" ", flush=True)
-            done, refused, verified = soak(shapes[name], policy, seed, min(slot, left))
-            print(f"{done:,} events, {refused:,} refused", flush=True)
-            one = found[name]
-            one["events"] += done
-            one["refused"] += refused
-            one["verifications"] += verified
-            one["machines"] += 1
-            seed += 1
-            if options.json and time.monotonic() > saved + SAVE:
-                saved = time.monotonic()
-                _write(options.json, before, found, saved - begun, [options.seed, seed])
+    seed, spent = options.seed, dict.fromkeys(shapes, 0.0)
+    before = _before(options.json)
+    slot, saved = min(max(options.budget / len(pairs) * 0.4, 0.05), 5.0), begun
+    for turn, (name, policy) in enumerate(_turns(pairs, found, spent, options.seed)):
+        left = end - time.monotonic()
+        enough = options.events and turn >= len(pairs) and _events(found) >= options.events
+        if left <= 0 or enough:
+            break
+        print(f"{name}, {policy}, seed {seed}:", end=" ", flush=True)
+        at = time.monotonic()
+        done, refused, verified = soak(shapes[name], policy, seed, min(slot, left))
+        spent[name] += time.monotonic() - at
+        print(f"{done:,} events, {refused:,} refused", flush=True)
+        one = found[name]
+        one["events"] += done
+        one["refused"] += refused
+        one["verifications"] += verified
+        one["machines"] += 1
+        seed += 1
+        if options.json and time.monotonic() > saved + SAVE:
+            saved = time.monotonic()
+            _write(options.json, before, found, saved - begun, [options.seed, seed])
     seconds = time.monotonic() - begun
     for name, one in found.items():
         print(f"{name}: {one['events']:,} events on {one['machines']} machines, {one['refused']:,} refused")
-    print(f"{sum(one['events'] for one in found.values()):,} events in {seconds:.0f} s; every count was right")
+    print(f"{_events(found):,} events in {seconds:.0f} s; every count was right")
     if options.json:
         _write(options.json, before, found, seconds, [options.seed, seed])
     return 0
+
+
+def _turns(
+    pairs: list[tuple[str, str]], found: dict[str, dict[str, int]], spent: dict[str, float], seed: int
+) -> Iterator[tuple[str, str]]:
+    """Yield each pair once in any order, then pairs for ever, each shape as often as it does events in a second."""
+    draw = np.random.default_rng(seed)
+    for place in draw.permutation(len(pairs)):
+        yield pairs[place]
+    while True:
+        rates = np.array([found[name]["events"] / max(spent[name], 1e-3) for name, _ in pairs]) + 1.0
+        yield pairs[draw.choice(len(pairs), p=rates / rates.sum())]
+
+
+def _events(found: dict[str, dict[str, int]]) -> int:
+    return sum(one["events"] for one in found.values())
+
+
+def _build() -> str:
+    """The first digits of what the engine is."""
+    return hashlib.sha256(Path(_engine.__file__).read_bytes()).hexdigest()[:12]
+
+
+def _before(path: Path | None) -> dict[str, Any]:
+    """Figures that this build of the engine has left there."""
+    found = json.loads(path.read_text()) if path and path.exists() else {}
+    same = bool(found) and all(run["engine"] == _build() for run in found["runs"])
+    return found if same else {"shapes": {}, "runs": []}
 
 
 def _write(
@@ -357,8 +387,9 @@ def _write(
     run = {
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
-        "engine": hashlib.sha256(Path(_engine.__file__).read_bytes()).hexdigest()[:12],
-        "events": sum(one["events"] for one in found.values()),
+        "engine": _build(),
+        "profile": _engine.PROFILE,
+        "events": _events(found),
         "seconds": round(seconds),
         "seeds": seeds,
     }
@@ -380,6 +411,7 @@ def _write(
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--budget", type=float, default=60, help="seconds")
+    parser.add_argument("--events", type=int, help="stop when so many are done, but not before each pair had its turn")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shape", action="append", choices=SHAPES, help="only this one; may be repeated")
     parser.add_argument("--policy", action="append", help="only this one; may be repeated")

@@ -120,12 +120,12 @@ def parse_check(text: str, kind: str, file: str, key: str) -> Check:
         raise PolicyError(
             file, key, f"{text!r} is not a check", f"write ACTION [if CONDITION]; actions are {', '.join(actions)}"
         )
+    if text.split()[-1] == "if":
+        raise PolicyError(file, key, f"{text!r} has 'if' and no condition", "write a condition or leave out 'if'")
     action, _, condition = (part.strip() for part in re.sub(r"\s+", " ", text.strip()).partition(" if "))
     if action not in actions:
         raise PolicyError(file, key, f"unknown action {action!r}", _suggest(action, actions, "actions"))
     if not condition:
-        if text.rstrip().endswith(" if"):
-            raise PolicyError(file, key, f"{text!r} has 'if' and no condition", "write a condition or leave out 'if'")
         return Check(actions[action])
     must = mustnot = plus = n = 0
     measure, compare = Measure.MEASURE_NONE, Compare.CMP_NONE

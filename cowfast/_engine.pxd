@@ -57,6 +57,10 @@ cdef struct Sim:
     uint32_t wb_head, wb_len, wb_cap
     uint64_t live_pins
     uint32_t roomy         # live pages below which a copy needs no more than a free number
+    uint32_t shared        # the verdict on a page that others map and nothing else is known of; 0 = ask the table
+    uint32_t made          # flags of a page that a copy made
+    uint64_t quick_copies  # not counted yet
+    uint64_t quick_reuses
     # machine and policy
     bint has_swap, sync, stable
     uint64_t latency, flush_events

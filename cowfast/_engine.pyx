@@ -45,31 +45,46 @@ cdef extern from *:
 
 cdef extern from *:
     """
-    /* the same: an event needs the page of a present pte.  A read: never; a write: if it is write-protected; others: always. */
-    static const unsigned long long cowfast_needs[3] = {0, 0x0404040404040404ull, 0x4444444444444444ull};
+    /* What a read, a write or another event will look at behind a pte with these low three bits: nothing, the page, the slot.
+       The page of a present pte: a read never, a write if it is write-protected, another event always. */
+    static const unsigned char cowfast_behind[32][8] = {
+        {0, 0, 0, 2, 0, 0, 0, 2}, {0, 0, 1, 2, 0, 0, 0, 2}, [2 ... 31] = {0, 0, 1, 2, 0, 0, 1, 2}};
     """
-    const uint64_t NEEDS "cowfast_needs"[3]
+    const uint8_t BEHIND "cowfast_behind"[32][8]
 
 cdef extern from *:
     """
-    /* pte_t as one 64-bit word, where fork and exit go through 512 of them */
+    /* Records as words, where fields that change together are read and written at once.  may_alias: the same memory is
+       read by its fields elsewhere, and a compiler may otherwise take the two for different. */
     #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-    #error "the engine reads a pte_t as one little-endian word"
+    #error "the engine reads several fields of a record as one little-endian word"
+    #endif
+    #if defined(__GNUC__) || defined(__clang__)
+    typedef unsigned long long __attribute__((__may_alias__)) cowfast_word;
+    #else
+    typedef unsigned long long cowfast_word;
     #endif
     #define COWFAST_NEXT_MASK (0xffffull << 32)
     #define COWFAST_PREV_MASK (0xffffull << 48)
+    #define COWFAST_ALONE (1ull << 32 | 1ull << 48)
+    #define COWFAST_A_MAPPER (1ull << 32 | 1)
     """
-    const uint64_t NEXT_MASK "COWFAST_NEXT_MASK"
+    ctypedef unsigned long long word_t "cowfast_word"
+    const uint64_t NEXT_MASK "COWFAST_NEXT_MASK"   # of a pte as one word
     const uint64_t PREV_MASK "COWFAST_PREV_MASK"
+    const uint64_t ALONE "COWFAST_ALONE"           # times a process: the links of its pte when nobody else maps the page
+    const uint64_t A_MAPPER "COWFAST_A_MAPPER"     # in the counts of a page
 
 cdef enum:
     DEF_PRIORITY = 12
     MAX_TRIES = 18
     NEXT_SHIFT = 32        # of pte_t.next and
     PREV_SHIFT = 48        # pte_t.prev in the pte as one word
+    MAPS_SHIFT = 32        # of page_t.maps and
+    OWNER_SHIFT = 48       # page_t.owner in the word that begins with refs
     FAR = 32               # software prefetch: ptes this many events ahead,
-    NEAR = 16              # the page or slot behind them this many,
-    NEXT = 8               # the ptes beside them in the page's ring this many
+    NEAR = 24              # the page or slot behind them this many; so many
+    NEXT = 8               # events at once what those lead to, and in fork and exit so many ptes ahead
     DIR_GROUP = 1024       # directory entries: a page of memory
     SOON = 4               # page records that will be taken next, this many allocations ahead
     SLICE = 65536          # events, after which it is asked again whether prefetch pays
@@ -93,6 +108,17 @@ cdef inline pte_t *pte_make(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
 
 cdef inline uint32_t kind_of(uint32_t word) noexcept nogil:
     return word & PTE_KIND
+
+cdef inline word_t *counts_of(page_t *page) noexcept nogil:
+    """refs, maps and owner."""
+    return <word_t *><void *>page
+
+cdef inline uint32_t lose_mapper(page_t *page, uint64_t other) noexcept nogil:
+    """maps - 1 and refs - 1, which is returned; the owner is any of those who are left."""
+    cdef word_t *counts = counts_of(page)
+    cdef uint64_t left = (counts[0] - A_MAPPER) & ((<uint64_t>1 << OWNER_SHIFT) - 1) | other << OWNER_SHIFT
+    counts[0] = left
+    return <uint32_t>left
 
 cdef inline void link(Sim *s, uint32_t p, uint32_t pid, pte_t *pte) noexcept nogil:
     """pid's pte joins the ring of the page's mappers; maps + 1."""
@@ -158,7 +184,7 @@ cdef inline void flush_statistics(Sim *s) noexcept nogil:
             s.seen[i] = real(s, i)
 
 cdef inline int list_of(page_t *page) noexcept nogil:
-    return ACTIVE if page.flags & PG_ACTIVE else INACTIVE
+    return (page.flags & PG_ACTIVE) != 0  # ACTIVE is 1
 
 cdef void close_holes(Sim *s, int which) noexcept nogil:
     """The ring is full of entries: its pages move together.  Rare: a third of the entries at least are holes."""
@@ -205,37 +231,61 @@ cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
     lru_place(s, p, page, which, at_tail)
     changed(s, which, 1)
 
-cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n) noexcept nogil:
-    """``lru_add`` of each, at the head, but of an isolated page that nobody holds any more: it is freed (6).  How many are
-    active."""
+cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) noexcept nogil:
+    """``lru_add`` of each, at the head, but of an isolated page that nobody holds any more: it is freed (6).  Then each loses
+    *drop* references.  How many are active."""
     cdef uint32_t head[2]
-    cdef uint32_t i, at, which, active = 0, dead = 0, cap = s.ring_cap
+    cdef uint32_t i, p, at, which, active = 0, dead = 0, cap = s.ring_cap
     cdef page_t *page
     make_room(s, n)
+    if s.stat_step:
+        return lru_add_counted(s, pages, n, drop)
     head[INACTIVE], head[ACTIVE] = s.head[INACTIVE], s.head[ACTIVE]
     for i in range(n):
-        page = s.pages + pages[i]
-        which = list_of(page)
-        if page.refs == 0:
-            changed(s, which, 1)
-            changed(s, which, -1)
-            page.flags &= ~<uint32_t>PG_LRU
-            free_page(s, pages[i])
-            s.round_freed = True
+        p = pages[i]
+        page = s.pages + p
+        if page.refs <= drop:  # not often: it would leave the list at once
             dead += 1
+            lost_isolated(s, p, page, drop)
             continue
+        page.refs -= drop
+        which = list_of(page)
+        page.flags = page.flags & ~<uint32_t>PG_BATCH | PG_LRU
         at = head[which]
-        s.ring[which][at] = pages[i]
+        s.ring[which][at] = p
         page.lru = at
-        page.flags = (page.flags & ~<uint32_t>PG_BATCH) | PG_LRU
         head[which] = at + 1 if at + 1 < cap else 0
         active += which
-        changed(s, which, 1)
     s.head[INACTIVE], s.head[ACTIVE] = head[INACTIVE], head[ACTIVE]
     s.span[INACTIVE] += n - active - dead
     s.length[INACTIVE] += n - active - dead
     s.span[ACTIVE] += active
     s.length[ACTIVE] += active
+    return active
+
+cdef void lost_isolated(Sim *s, uint32_t p, page_t *page, uint32_t drop) noexcept nogil:
+    """The page was taken off its list and nobody wants it any more."""
+    page.refs -= drop
+    page.flags &= ~<uint32_t>(PG_LRU | PG_BATCH)
+    free_page(s, p)
+    s.round_freed = s.round_freed or drop == 0
+
+cdef uint32_t lru_add_counted(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) noexcept nogil:
+    """The same where the lists' statistics move in steps: they can tell an add from a put."""
+    cdef uint32_t i, active = 0
+    cdef int which
+    for i in range(n):
+        which = list_of(s.pages + pages[i])
+        changed(s, which, 1)
+        if s.pages[pages[i]].refs == 0:
+            changed(s, which, -1)
+            lost_isolated(s, pages[i], s.pages + pages[i], 0)
+            continue
+        lru_place(s, pages[i], s.pages + pages[i], which, False)
+        active += which
+    if drop:
+        for i in range(n):
+            put_page(s, pages[i], drop)
     return active
 
 cdef inline void lru_remove(Sim *s, uint32_t p) noexcept nogil:
@@ -281,7 +331,8 @@ cdef inline uint32_t take_movable(Sim *s) noexcept nogil:
     """The number freed last; there is one.  The record that is taken SOON later is on its way by then."""
     cdef uint32_t n = s.free_movable - 1
     s.free_movable = n
-    COWFAST_PREFETCH_PAGE(s.pages + s.page_free[n - SOON if n > SOON else 0])
+    if s.far:
+        COWFAST_PREFETCH_PAGE(s.pages + s.page_free[n - SOON if n > SOON else 0])
     return s.page_free[n]
 
 cdef inline uint32_t take_unmovable(Sim *s) noexcept nogil:
@@ -332,12 +383,18 @@ cdef inline void drain(Sim *s, uint32_t cpu) noexcept nogil:
         empty_batch(s, s.batch + <size_t>cpu * s.batch_size, s.batch_len + cpu)
 
 cdef void empty_batch(Sim *s, uint32_t *batch, uint32_t *length) noexcept nogil:
-    cdef uint32_t n = length[0], i
+    cdef uint32_t n = length[0]
     length[0] = 0
     s.c[<int>C_DRAINED_PAGES] += n
-    lru_add_all(s, batch, n)
-    for i in range(n):
-        put_page(s, batch[i], 1)
+    lru_add_all(s, batch, n, 1)
+
+cdef inline void batch_put(Sim *s, uint32_t p) noexcept nogil:
+    """The batch's reference and flag are on the page already."""
+    cdef uint32_t *n = s.batch_len + s.cpu
+    s.batch[<size_t>s.cpu * s.batch_size + n[0]] = p
+    n[0] += 1
+    if n[0] >= s.batch_size:
+        drain(s, s.cpu)
 
 cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
     if s.batch_size == 0:
@@ -345,10 +402,7 @@ cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
         return
     s.pages[p].refs += 1
     s.pages[p].flags |= PG_BATCH
-    s.batch[<size_t>s.cpu * s.batch_size + s.batch_len[s.cpu]] = p
-    s.batch_len[s.cpu] += 1
-    if s.batch_len[s.cpu] >= s.batch_size:
-        drain(s, s.cpu)
+    batch_put(s, p)
 
 
 # ------------------------------------------------------------------ slots and the swap cache
@@ -573,7 +627,7 @@ cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
         p = taken[i]
         taken[kept] = p
         kept += not shrink_isolated(s, p, True)
-    s.age += lru_add_all(s, taken, kept)
+    s.age += lru_add_all(s, taken, kept, 0)
     s.c[<int>C_PAGES_SCANNED] += k
     s.c[<int>C_PAGES_RECLAIMED] += k - kept
     return k - kept
@@ -589,7 +643,7 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
         if page.maps and not (page.flags & PG_KSM and page.flags & PG_LOCKED):
             clear_young(s, page, owners_pte(s, page))
         page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
-    lru_add_all(s, taken, k)
+    lru_add_all(s, taken, k, 0)
     s.c[<int>C_PAGES_DEACTIVATED] += k
 
 cdef inline pte_t *owners_pte(Sim *s, page_t *page) noexcept nogil:
@@ -984,19 +1038,41 @@ cdef enum:
     VERDICT_BITS = 13
     VERDICT_REUSE = 32     # and in the low five bits the check that decided
     VERDICT_COPY = 64
+    VERDICT_QUICK = 128    # nothing but that: a copy of an ordinary page which others map, a reuse that nobody could see
 
 cdef inline uint32_t verdict_index(Sim *s, page_t *page) noexcept nogil:
     """Five flags, refs to 7, maps to 3, then swap full, in the swap cache, named by a swap pte."""
-    cdef uint32_t at = page.flags & 31
-    at |= (page.refs if page.refs < 7 else 7) << 5
-    at |= (<uint32_t>page.maps if page.maps < 3 else 3) << 8
-    if swap_full(s):
-        at |= 1 << 10
+    cdef uint32_t at = page.flags & 31 | <uint32_t>swap_full(s) << 10, refs = page.refs, maps = page.maps
+    at |= (refs if refs < 7 else 7) << 5
+    at |= (maps if maps < 3 else 3) << 8
     if page.slot:
         at |= 1 << 11
         if s.slots[page.slot].swap_count:
             at |= 1 << 12
     return at
+
+cdef inline uint8_t quick_copy(uint32_t flags, uint32_t maps) noexcept nogil:
+    return VERDICT_COPY | (VERDICT_QUICK if maps > 1 and not flags & PG_KSM else 0)
+
+cdef inline uint8_t quick_reuse(Situation *now) noexcept nogil:
+    """Nobody has the page but one pte, the swap cache and an LRU batch; the scale of refs ends at 7."""
+    cdef int64_t known = now.maps + ((now.predicates & IS_CACHED) != 0) + ((now.predicates & IS_OFF_LRU) != 0)
+    return VERDICT_REUSE | (VERDICT_QUICK if now.maps == 1 and now.swap_count == 0 and now.refs <= known else 0)
+
+cdef inline bint plainly_shared(page_t *page) noexcept nogil:
+    """Most write faults are about one: others map it, and there is nothing else to ask about."""
+    return page.maps > 1 and not page.slot and page.flags & (PG_EXCL | PG_KSM | PG_LOCKED | PG_WRITEBACK | PG_LRU) == PG_LRU
+
+cdef uint8_t shared_verdict(Sim *s) noexcept nogil:
+    """What the table says of all plainly shared pages, whichever check says it; 0 if that depends on how many share one."""
+    cdef uint8_t verdict = s.verdict[2 << 8 | 2 << 5 | PG_LRU] & ~31
+    cdef uint32_t full, maps, refs
+    for full in range(2):
+        for maps in range(2, 4):
+            for refs in range(2, 8):
+                if s.verdict[full << 10 | maps << 8 | refs << 5 | PG_LRU] & ~31 != verdict:
+                    return 0
+    return verdict
 
 cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
     cdef uint32_t flags = at & 31, maps = at >> 8 & 3, i = 0
@@ -1031,9 +1107,9 @@ cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
             return 0
         if holds(k, &now):
             if k.op == CHECK_COPY:
-                return VERDICT_COPY | i
+                return quick_copy(flags, maps) | i
             if k.op == CHECK_REUSE or (k.op == CHECK_LEAVE_AND_REUSE and not now.predicates & IS_CACHED):
-                return VERDICT_REUSE | i
+                return quick_reuse(&now) | i
             if k.op == CHECK_LOCK_OR_COPY or k.op == CHECK_LOCK_OR_WAIT:
                 pass
             elif not (k.op == CHECK_LEAVE_SWAP_CACHE and not now.predicates & IS_CACHED):
@@ -1360,71 +1436,61 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
         stored(s, pte)
     return OK
 
-cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
+cdef uint32_t quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
     """A store to a write-protected pte of which the table knows all: others map the page, nobody pins it and there is
-    room for a copy; or nobody else could read it and it is reused.  False: nothing is done, the long way."""
-    cdef uint32_t word = pte.word, old = word >> PTE_SHIFT, p, cpu, n
-    cdef page_t *page = s.pages + old
-    cdef page_t *made
-    cdef pte_t *before
-    cdef pte_t *after
-    cdef uint32_t verdict = s.verdict[verdict_index(s, page)]
+    room for a copy; or nobody else could read it and it is reused.  The verdict; 0: nothing is done, the long way.
+    Only where nobody asks for contents or outcomes."""
+    cdef word_t *mine = <word_t *><void *>pte
+    cdef uint64_t word = mine[0]
+    cdef uint32_t p = <uint32_t>word >> PTE_SHIFT, before, after
+    cdef page_t *page = s.pages + p
+    cdef uint32_t verdict = s.shared if plainly_shared(page) else 0
+    if not verdict:
+        verdict = s.verdict[verdict_index(s, page)]
+    if not verdict & VERDICT_QUICK:
+        return 0
     if verdict & VERDICT_COPY:
-        if page.maps < 2 or page.refs >= PIN_BIAS or s.live >= s.roomy:
-            return False
+        if page.refs >= PIN_BIAS or s.live >= s.roomy:
+            return 0
         if s.free_movable:
             p = take_movable(s)
         elif s.next_page <= s.memory:
             p = s.next_page
             s.next_page += 1
         else:
-            return False
-        cpu = s.procs[pid].cpu
-        made = s.pages + p
+            return 0
         s.live += 1
         if s.live > s.c[<int>C_PAGES_PEAK]:
             s.c[<int>C_PAGES_PEAK] = s.live
-        made.refs = 2
-        made.vpage = v
-        made.slot = 0
-        made.flags = PG_BATCH | (PG_EXCL if s.exclusive else 0)
-        made.maps = 1
-        made.owner = <uint16_t>pid
-        before = pte_at(s, pte.prev, v)
-        after = pte_at(s, pte.next, v)
-        before.next = pte.next
-        after.prev = pte.prev
-        page.owner = pte.next  # any of those who are left
-        page.maps -= 1
-        page.refs -= 1
-        pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY
-        pte.next = pte.prev = <uint16_t>pid
-        if s.contents != NULL:
-            s.contents[p].first = s.contents[p].last = <uint32_t>(s.time + 1)
-        s.c[<int>C_FAULTS] += 1
-        s.c[<int>C_WRITE_FAULTS] += 1
-        s.c[<int>C_COPIES] += 1
-        s.c[<int>C_PAGE_ALLOCS] += 1
-        if page.flags & PG_KSM:
-            s.c[<int>C_KSM_COPIES] += 1
-        s.outcome = FAULT | WRITE_FAULT | COPIED | ((verdict & 31) + 1) << CHECK_SHIFT
-        n = s.batch_len[cpu]
-        s.batch[<size_t>cpu * s.batch_size + n] = p
-        s.batch_len[cpu] = n + 1
-        if n + 1 >= s.batch_size:
-            drain(s, cpu)
-        return True
-    if verdict & VERDICT_REUSE and not visible(s, old, pid, 1, 0):
-        page.flags = (page.flags | (PG_EXCL if s.exclusive else 0)) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
-        pte.word = (word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
-        if s.contents != NULL:
-            s.contents[old].first = s.contents[old].last = <uint32_t>(s.time + 1)
-        s.c[<int>C_FAULTS] += 1
-        s.c[<int>C_WRITE_FAULTS] += 1
-        s.c[<int>C_REUSES] += 1
-        s.outcome = FAULT | WRITE_FAULT | REUSED | ((verdict & 31) + 1) << CHECK_SHIFT
-        return True
-    return False
+        s.quick_copies += 1
+        mine[0] = <uint64_t>(p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY) | pid * ALONE
+        after = word >> NEXT_SHIFT & 0xffff
+        before = word >> PREV_SHIFT
+        pte_at(s, before, v).next = <uint16_t>after
+        pte_at(s, after, v).prev = <uint16_t>before
+        lose_mapper(page, after)
+        page = s.pages + p
+        counts_of(page)[0] = A_MAPPER + 1 | <uint64_t>pid << OWNER_SHIFT  # the batch holds one too
+        page.flags = s.made
+        page.vpage = v
+        page.slot = 0
+        s.cpu = s.procs[pid].cpu
+        batch_put(s, p)
+    else:
+        page.flags = (page.flags | s.made & PG_EXCL) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
+        pte.word = (<uint32_t>word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
+        s.quick_reuses += 1
+    return verdict
+
+cdef void count_quick(Sim *s) noexcept nogil:
+    """What ``quick_write`` did becomes counts: several each, so that it counts one itself."""
+    cdef uint64_t n = s.quick_copies + s.quick_reuses
+    s.c[<int>C_FAULTS] += n
+    s.c[<int>C_WRITE_FAULTS] += n
+    s.c[<int>C_COPIES] += s.quick_copies
+    s.c[<int>C_REUSES] += s.quick_reuses
+    s.c[<int>C_PAGE_ALLOCS] += s.quick_copies
+    s.quick_copies = s.quick_reuses = 0
 
 cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32_t index, bint unshare) noexcept nogil:
     cdef page_t *page = s.pages + old
@@ -1560,8 +1626,8 @@ cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v, int64_t pages) noexcept no
 cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
     """A swap-in from an asynchronous device of which the table knows all: one page, with room for it in memory and in the LRU
     batch.  So nothing is reclaimed, and the new page's references are known: batch, lookup, swap cache.  A page that leaves the
-    swap cache at once never needs to be put there, and a drain on the way can come last.  False: nothing is done, the long
-    way."""
+    swap cache at once never needs to be put there, and a drain on the way can come last.  False: nothing is done, the long way.
+    Only where nobody asks for contents or outcomes."""
     cdef uint32_t word = pte.word, n = word >> PTE_SHIFT, p, count, does, length, flags
     cdef slot_t *slot = s.slots + n
     cdef proc_t *proc = s.procs + pid
@@ -1585,14 +1651,12 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     p = take_movable(s)
     page = s.pages + p
     flags = PG_BATCH | refault(s, n) | read_from_device(s, p, n) | (PG_EXCL if does & ENTRY_EXCLUSIVE else 0)
-    s.outcome = FAULT | SWAP_IN | MAJOR | (MAPPED_WRITABLE if does & ENTRY_WRITABLE else 0)
     slot.swap_count = <uint16_t>count
     if does & ENTRY_LEAVES:
         flags |= PG_DIRTY | PG_REMOVED | PG_DROPPED
         page.refs = 2
         page.slot = 0
         free_the_slot(s, n)
-        s.outcome |= REMOVED
         s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
         s.c[<int>C_REMOVALS_BY_CAUSE__SWAP_IN] += 1
     else:
@@ -1604,8 +1668,6 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     if write:
         word |= PTE_WRITE | PTE_DIRTY
         flags &= ~<uint32_t>(PG_BLANK | PG_DROPPED)
-        if s.contents != NULL:
-            s.contents[p].first = s.contents[p].last = <uint32_t>(s.time + 1)
     elif does & ENTRY_WRITABLE:
         word |= PTE_WRITE | (PTE_BLANK if flags & PG_BLANK else 0)
     page.vpage = v
@@ -1806,79 +1868,127 @@ cdef bint next_leaf(Sim *s, uint32_t pid, uint32_t *d) noexcept nogil:
             d[0] += 1
     return False
 
-cdef inline uint16_t *links_of(uint16_t *ptes, uint32_t *leaves, size_t ndir, size_t pid, uint32_t i) noexcept nogil:
-    """The four halfwords of pid's pte i in this leaf: two of its word, then next, then prev."""
-    return ptes + (<size_t>leaves[pid * ndir] * LEAF + i) * 4
+cdef enum:
+    FEW = 64               # processes, up to which a fork or exit looks up all leaves at one place of the directories beforehand
 
-cdef inline uint64_t ahead_leaf(uint64_t *mine, uint32_t i, page_t *pages, uint16_t *ptes, uint32_t *leaves, size_t ndir) noexcept nogil:
+cdef struct Column:
+    pte_t *ptes
+    uint32_t *leaves       # one place of the directories, the first process's; the others' each ndir further
+    size_t ndir
+    pte_t *leaf[FEW]       # of few processes: where their leaves are
+
+cdef inline bint column_at(Sim *s, uint32_t d, Column *column) noexcept nogil:
+    """True: few processes, ``leaf`` is filled."""
+    cdef uint32_t pid
+    column.ptes, column.leaves, column.ndir = s.ptes, s.dirs + d, s.ndir
+    if s.processes > FEW:
+        return False
+    for pid in range(s.processes):
+        column.leaf[pid] = column.ptes + <size_t>column.leaves[pid * column.ndir] * LEAF
+    return True
+
+cdef inline pte_t *in_column(Column *column, size_t pid, uint32_t i, bint few) noexcept nogil:
+    """pid's pte i in this column."""
+    return (column.leaf[pid] if few else column.ptes + <size_t>column.leaves[pid * column.ndir] * LEAF) + i
+
+cdef inline uint64_t ahead_leaf(word_t *mine, uint32_t i, page_t *pages, Column *column, bint few) noexcept nogil:
     """The page FAR ptes on (for a swap pte some other: it does no harm), and NEXT ptes on the ring's next pte; that pte."""
     cdef uint64_t pte = mine[(i + NEXT) & (LEAF - 1)]
     COWFAST_PREFETCH_PAGE(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
-    COWFAST_PREFETCH(links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, (i + NEXT) & (LEAF - 1)))
+    COWFAST_PREFETCH(in_column(column, pte >> NEXT_SHIFT & 0xffff, (i + NEXT) & (LEAF - 1), few))
     return pte
 
 cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept nogil:
     """The child's 512 ptes are the parent's, both read-only; it goes behind its parent in each ring."""
-    pte_make(s, child, d << 9)
-    if s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED:
-        return copy_leaf(s, pid, child, d, False, True, False)
-    if uniform_leaf(<uint64_t *>pte_at(s, pid, d << 9)):
-        return copy_leaf(s, pid, child, d, True, False, True)
+    cdef word_t *mine = <word_t *><void *>pte_at(s, pid, d << 9)
+    cdef word_t *theirs = <word_t *><void *>pte_make(s, child, d << 9)
+    cdef Column column
+    cdef bint few, pinned = s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED
+    if not pinned and uniform_leaf(mine):
+        copy_uniform_leaf(s, pid, child, mine, theirs, pte_at(s, mine[0] >> NEXT_SHIFT & 0xffff, d << 9))
+        return OK
+    few = column_at(s, d, &column)
+    if pinned:
+        return copy_leaf(s, pid, child, d, mine, theirs, &column, few, False, True)
     if s.far:
-        return copy_leaf(s, pid, child, d, True, False, False)
-    return copy_leaf(s, pid, child, d, False, False, False)
+        return copy_leaf(s, pid, child, d, mine, theirs, &column, few, True, False)
+    if few:
+        return copy_leaf(s, pid, child, d, mine, theirs, &column, True, False, False)
+    return copy_leaf(s, pid, child, d, mine, theirs, &column, False, False, False)
 
-cdef inline bint uniform_leaf(uint64_t *mine) noexcept nogil:
+cdef inline bint uniform_leaf(word_t *mine) noexcept nogil:
     """Is every pte of the leaf present, and the next in its ring of the same process (itself, or the last child)?"""
-    cdef uint64_t others = (mine[0] ^ PTE_PRESENT) & PTE_KIND
+    cdef uint64_t first = mine[0], others = (first ^ PTE_PRESENT) & PTE_KIND
     cdef uint32_t i, k
     for i in range(0, LEAF, 16):
         for k in range(16):
-            others |= (mine[i + k] ^ mine[0]) & (NEXT_MASK | PTE_KIND)
+            others |= (mine[i + k] ^ first) & (NEXT_MASK | PTE_KIND)
         if others:  # as a rule among the first
             return False
     return True
 
-cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint far, bint pinned, bint uniform) noexcept nogil:
-    """A pte is one word to load and one to store: number and bits, then next, then prev.  A process that has *pinned* copies
-    its pinned pages at once, and may find no room for that.  In a *uniform* leaf all rings lead to one other leaf."""
-    cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
-    cdef uint64_t *theirs = <uint64_t *>pte_at(s, child, d << 9)
-    cdef uint16_t *ptes = <uint16_t *>s.ptes
+cdef inline uint64_t parents_pte(uint64_t pte, uint32_t child) noexcept nogil:
+    return (pte & ~(<uint64_t>(PTE_WRITE | PTE_BLANK) | NEXT_MASK)) | <uint64_t>child << NEXT_SHIFT
+
+cdef inline uint64_t childs_pte(uint64_t pte, uint32_t parent) noexcept nogil:
+    return (pte & ~(<uint64_t>(PTE_WRITE | PTE_BLANK | PTE_YOUNG) | PREV_MASK)) | <uint64_t>parent << PREV_SHIFT
+
+cdef inline void gain_mapper(page_t *page) noexcept nogil:
+    counts_of(page)[0] += A_MAPPER
+    page.flags &= ~<uint32_t>PG_EXCL
+
+cdef void copy_uniform_leaf(Sim *s, uint32_t pid, uint32_t child, word_t *mine, word_t *theirs, pte_t *nexts) noexcept nogil:
+    """All ptes present, all rings lead to one other leaf, or each to itself: nothing depends on the single pte."""
     cdef page_t *pages = s.pages
-    cdef uint32_t *leaves = s.dirs + d
-    cdef size_t ndir = s.ndir
+    cdef uint64_t pte
+    cdef uint32_t i, k
+    for i in range(LEAF):
+        pte = mine[i]
+        mine[i] = parents_pte(pte, child)
+        theirs[i] = childs_pte(pte, pid)
+    for i in range(0, LEAF, 8):
+        for k in range(8):
+            nexts[i + k].prev = <uint16_t>child  # a parent alone is its own neighbour
+    if s.far:
+        for i in range(LEAF):
+            COWFAST_PREFETCH(pages + (<uint32_t>theirs[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))  # the counts and flags of one
+            gain_mapper(pages + (<uint32_t>theirs[i] >> PTE_SHIFT))
+    else:
+        for i in range(LEAF):
+            gain_mapper(pages + (<uint32_t>theirs[i] >> PTE_SHIFT))
+    s.procs[child].present += LEAF
+    s.c[<int>C_PTES_COPIED] += LEAF
+
+cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, word_t *mine, word_t *theirs, Column *column, bint few,
+                          bint far, bint pinned) noexcept nogil:
+    """A pte is one word to load and one to store: number and bits, then next, then prev.  A process that has *pinned* copies
+    its pinned pages at once, and may find no room for that."""
+    cdef page_t *pages = s.pages
     cdef page_t *page
-    cdef uint64_t pte, next_is_child = <uint64_t>child << NEXT_SHIFT, prev_is_parent = <uint64_t>pid << PREV_SHIFT
-    cdef uint16_t *nexts = links_of(ptes, leaves, ndir, mine[0] >> NEXT_SHIFT & 0xffff, 0)  # if uniform
-    cdef uint64_t kept = ~<uint64_t>(PTE_WRITE | PTE_BLANK)
-    cdef uint32_t i, present = 0, swapped = 0, zeros = 0, early = 0
+    cdef uint64_t pte
+    cdef uint32_t i, others = 0, swapped = 0, zeros = 0, early = 0
     cdef int status = OK
     for i in range(LEAF):
-        if uniform:
-            COWFAST_PREFETCH_PAGE(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
-        elif far:
-            ahead_leaf(mine, i, pages, ptes, leaves, ndir)
+        if far:
+            ahead_leaf(mine, i, pages, column, few)
         pte = mine[i]
-        if uniform or pte & PTE_KIND == PTE_PRESENT:
+        if pte & PTE_KIND == PTE_PRESENT:
             page = pages + (<uint32_t>pte >> PTE_SHIFT)
             if pinned and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
                 early += 1
+                others += 1
                 status = early_copy(s, <uint32_t>pte >> PTE_SHIFT, child, (d << 9) + i)
                 if status:
+                    others += LEAF - 1 - i
                     break
                 continue
-            mine[i] = (pte & kept & ~NEXT_MASK) | next_is_child
-            theirs[i] = (pte & kept & ~(PREV_MASK | <uint64_t>PTE_YOUNG)) | prev_is_parent
-            if uniform:
-                nexts[i * 4 + 3] = <uint16_t>child
-            else:
-                links_of(ptes, leaves, ndir, pte >> NEXT_SHIFT & 0xffff, i)[3] = <uint16_t>child  # a parent alone is its own neighbour
-            page.refs += 1
-            page.flags &= ~<uint32_t>PG_EXCL
-            page.maps += 1
-            present += 1
-        elif pte & PTE_KIND == PTE_SWAP:
+            mine[i] = parents_pte(pte, child)
+            theirs[i] = childs_pte(pte, pid)
+            in_column(column, pte >> NEXT_SHIFT & 0xffff, i, few).prev = <uint16_t>child  # a parent alone is its own neighbour
+            gain_mapper(page)
+            continue
+        others += 1
+        if pte & PTE_KIND == PTE_SWAP:
             mine[i] = pte & ~<uint64_t>PTE_WRITE
             theirs[i] = <uint32_t>pte & ~<uint32_t>PTE_WRITE
             s.slots[<uint32_t>pte >> PTE_SHIFT].swap_count += 1
@@ -1886,10 +1996,10 @@ cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, bint
         elif <uint32_t>pte:
             theirs[i] = PTE_ZERO
             zeros += 1
-    s.procs[child].present += present
+    s.procs[child].present += LEAF - others
     s.procs[child].swapped += swapped
     s.procs[child].zeros += zeros
-    s.c[<int>C_PTES_COPIED] += present + swapped + zeros + early
+    s.c[<int>C_PTES_COPIED] += LEAF - others + swapped + zeros + early
     return status
 
 cdef int early_copy(Sim *s, uint32_t old, uint32_t child, uint32_t v) noexcept nogil:
@@ -1941,71 +2051,90 @@ cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept
             zap(s, pid, pte)
         v += 1
 
-cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, bint far) noexcept nogil:
+cdef inline void zap_leaf(Sim *s, uint32_t pid, word_t *mine, Column *column, bint few, bint far) noexcept nogil:
     """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question.  Pages that
     nobody refers to any more are noted without a branch, which nobody could predict, and freed a little later, in order."""
-    cdef uint64_t *mine = <uint64_t *>pte_at(s, pid, d << 9)
-    cdef uint16_t *ptes = <uint16_t *>s.ptes
     cdef page_t *pages = s.pages
-    cdef uint32_t *leaves = s.dirs + d
-    cdef size_t ndir = s.ndir, before, after
     cdef page_t *page
+    cdef size_t before, after
     cdef uint64_t pte
     cdef uint32_t dead[LEAF]
-    cdef uint32_t i, p, zapped = 0, ndead = 0
+    cdef uint32_t i, p, left, others = 0, ndead = 0
     for i in range(LEAF):
         if far:
-            pte = ahead_leaf(mine, i, pages, ptes, leaves, ndir)
-            COWFAST_PREFETCH(links_of(ptes, leaves, ndir, pte >> PREV_SHIFT, (i + NEXT) & (LEAF - 1)))
+            pte = ahead_leaf(mine, i, pages, column, few)
+            COWFAST_PREFETCH(in_column(column, pte >> PREV_SHIFT, (i + NEXT) & (LEAF - 1), few))
         pte = mine[i]
         if pte & PTE_KIND != PTE_PRESENT:
+            others += 1
             if <uint32_t>pte:
                 ndead = bury(s, dead, ndead)
                 zap(s, pid, <pte_t *>(mine + i))
             continue
-        zapped += 1
         before = pte >> PREV_SHIFT
         after = pte >> NEXT_SHIFT & 0xffff
-        links_of(ptes, leaves, ndir, before, i)[2] = <uint16_t>after
-        links_of(ptes, leaves, ndir, after, i)[3] = <uint16_t>before
+        in_column(column, before, i, few).next = <uint16_t>after
+        in_column(column, after, i, few).prev = <uint16_t>before
         p = <uint32_t>pte >> PTE_SHIFT
         page = pages + p
-        page.owner = <uint16_t>after  # any of those who are left
-        page.maps -= 1
-        page.refs -= 1
+        left = lose_mapper(page, after)
         if page.slot and page.maps == 0:
             page.refs += 1
             ndead = bury(s, dead, ndead)
             leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
             page.refs -= 1
+            left = page.refs
         dead[ndead] = p
-        ndead += page.refs == 0
+        ndead += left == 0
     bury(s, dead, ndead)
     memset(mine, 0, LEAF * sizeof(pte_t))
-    s.procs[pid].present -= zapped
-    s.c[<int>C_PTES_ZAPPED] += zapped
+    s.procs[pid].present -= LEAF - others
+    s.c[<int>C_PTES_ZAPPED] += LEAF - others
 
 cdef uint32_t bury(Sim *s, uint32_t *dead, uint32_t n) noexcept nogil:
-    cdef uint32_t i
+    """``free_page`` of each, in order; of those that are on a list and nothing else the counts are kept until the end."""
+    cdef uint32_t i, p
+    cdef uint32_t gone[2]
     cdef page_t *page
+    gone[0] = gone[1] = 0
     for i in range(n):
-        if i + NEXT < n:
+        if s.far and i + NEXT < n:
             page = s.pages + dead[i + NEXT]
             COWFAST_PREFETCH(s.ring[list_of(page)] + page.lru)
-        free_page(s, dead[i])
+        p = dead[i]
+        page = s.pages + p
+        if page.flags & (PG_LRU | PG_LOCKED | PG_UNMOVABLE) != PG_LRU or s.stat_step:
+            free_page(s, p)
+            continue
+        s.ring[list_of(page)][page.lru] = 0
+        gone[list_of(page)] += 1
+        page.flags = 0
+        s.page_free[s.free_movable] = p
+        s.free_movable += 1
+    for i in range(2):
+        s.length[i] -= gone[i]
+        s.live -= gone[i]
+        s.c[<int>C_PAGE_FREES] += gone[i]
     return 0
 
 cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
     """The address space goes; its leaves are empty by then and go back."""
     cdef uint32_t d = 0
     cdef uint32_t *leaf
+    cdef word_t *mine
+    cdef Column column
+    cdef bint few
     if s.unmap_drains:
         drain(s, s.cpu)
     while next_leaf(s, pid, &d):
+        mine = <word_t *><void *>pte_at(s, pid, d << 9)
+        few = column_at(s, d, &column)
         if s.far:
-            zap_leaf(s, pid, d, True)
+            zap_leaf(s, pid, mine, &column, few, True)
+        elif few:
+            zap_leaf(s, pid, mine, &column, True, False)
         else:
-            zap_leaf(s, pid, d, False)
+            zap_leaf(s, pid, mine, &column, False, False)
         s.leaves_moved = True
         leaf = s.dirs + <size_t>pid * s.ndir + d
         s.leaf_free[s.nleaf_free] = leaf[0]
@@ -2211,6 +2340,8 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
     cdef uint32_t kind
     if op <= WRITE and not e.flags:
         return check_access(s, e)
+    if op == PAGEOUT and not e.flags and e.pid < s.processes and <uint64_t>e.page + e.arg < s.space and s.procs[e.pid].flags & PROC_ALIVE:
+        return OK  # what is wrong with another is told below
     if op >= NR_OPS:
         return ERR_BAD_OP
     if e.pid >= s.processes:
@@ -2283,9 +2414,11 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
     if op <= WRITE:
         return do_access(s, e)
     s.cpu = s.procs[pid].cpu
-    if op == FORK:
+    if op == PAGEOUT:
+        pageout(s, pid, v, n)
+    elif op == FORK:
         return fork(s, pid, e.arg)
-    if op == EXIT or op == EXEC:
+    elif op == EXIT or op == EXEC:
         zap_all(s, pid)
         if op == EXIT:
             s.c[<int>C_EXITS] += 1
@@ -2297,8 +2430,6 @@ cdef int do_event(Sim *s, event_t *e) noexcept nogil:
         zap_range(s, pid, v, v + n)
     elif op == PROTECT:
         protect(s, pid, v, v + n)
-    elif op == PAGEOUT:
-        pageout(s, pid, v, n)
     elif op == RECLAIM:
         if e.arg:
             try_to_free(s, e.arg if e.arg > CLUSTER else CLUSTER)
@@ -2371,51 +2502,94 @@ cdef inline pte_t *pte_of(Sim *s, event_t *e) noexcept nogil:
     """The pte that an event is about; an empty one for an event that is refused or names none."""
     return pte_at(s, e.pid, e.page) if e.pid < s.processes and e.page < s.space else s.ptes
 
-cdef inline uint32_t needs_page(uint32_t word, uint32_t op) noexcept nogil:
-    """1: the event is about a present page and not only about its pte."""
-    return NEEDS[op if op < 2 else 2] >> (word & 63) & 1
+cdef struct Ahead:
+    pte_t *at[FAR]         # where the ptes of the next events are
+    pte_t *asked[2][NEXT]  # those behind which a page or slot will be looked at, of the last NEXT events that were looked at and those before
+    uint32_t page[2][NEXT]
+    uint32_t n[2]
+    char *table[3]         # what BEHIND says: nothing (this), pages, slots,
+    size_t size[3]         # and the size of a record
 
-cdef inline void ahead_page(Sim *s, pte_t *pte, uint32_t op) noexcept nogil:
-    """The page of a pte that is about to be copied, reused or no access, the slot of a swap pte; else the pte again.
-    Chosen without a branch."""
-    cdef uint32_t word = pte.word
-    cdef size_t at = <size_t>pte
-    at ^= (at ^ <size_t>(s.pages + (word >> PTE_SHIFT))) & -<size_t>needs_page(word, op)
-    at ^= (at ^ <size_t>(s.slots + (word >> PTE_SHIFT))) & -<size_t>(word & PTE_KIND == PTE_SWAP)
-    COWFAST_PREFETCH_PAGE(<page_t *>at)
+cdef inline void ahead_event(Sim *s, Ahead *next, event_t *e, int64_t i) noexcept nogil:
+    """Event *i*, at *e*, is next: asks for what those behind it need.  Nothing here branches on what an event is, which nobody could
+    predict: those that need more are noted, and asked about NEXT events later, all at once."""
+    cdef pte_t *pte = pte_of(s, e + FAR)
+    cdef uint32_t word, behind
+    cdef uint32_t *n = next.n
+    next.at[i & (FAR - 1)] = pte
+    COWFAST_PREFETCH(pte)
+    pte = next.at[(i + NEAR) & (FAR - 1)]
+    word = pte.word
+    behind = BEHIND[e[<int>NEAR].op & 31][word & 7]
+    COWFAST_PREFETCH_PAGE(<page_t *>(next.table[behind] + (word >> PTE_SHIFT) * next.size[behind]))
+    next.asked[0][n[0]] = pte
+    next.page[0][n[0]] = e[<int>NEAR].page
+    n[0] += behind != 0
+    if i % NEXT == 0:
+        ahead_asked(s, next)
 
-cdef inline void did_hit(Sim *s, uint32_t op, uint32_t word, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
-    """What is told of an access that needed nothing."""
-    if outcome != NULL:
-        outcome[0] = 0
-    if s.contents != NULL:
-        if op:
-            s.contents[word >> PTE_SHIFT].first = s.contents[word >> PTE_SHIFT].last = <uint32_t>time
-        if value != NULL:
-            value[0].first = value[0].last = 0
-            if kind_of(word) == PTE_PRESENT:
-                value[0] = s.contents[word >> PTE_SHIFT]
+cdef void ahead_asked(Sim *s, Ahead *next) noexcept nogil:
+    """The page in the swap cache behind a slot, the neighbours in the ring of a pte."""
+    cdef uint32_t k, v
+    cdef pte_t *pte
+    for k in range(next.n[1]):
+        pte = next.asked[1][k]
+        v = next.page[1][k]
+        if kind_of(pte.word) == PTE_SWAP:
+            COWFAST_PREFETCH_PAGE(s.pages + s.slots[pte.word >> PTE_SHIFT].page)
+        elif v < s.space:
+            COWFAST_PREFETCH(pte_at(s, pte.next, v))
+            COWFAST_PREFETCH(pte_at(s, pte.prev, v))
+    next.n[1] = next.n[0]
+    next.n[0] = 0
+    memcpy(next.asked[1], next.asked[0], sizeof(next.asked[0]))
+    memcpy(next.page[1], next.page[0], sizeof(next.page[0]))
 
-cdef inline bint settled(Sim *s, event_t *e, pte_t *pte, uint32_t op, uint32_t word) noexcept nogil:
-    """Is it done already, for the tables of verdicts know what comes of it?"""
-    if word & PTE_KIND == PTE_SWAP:
-        return op <= WRITE and quick_swap_in(s, e.pid, e.page, pte, op == WRITE)
-    return op == WRITE and word & (PTE_KIND | PTE_WRITE) == PTE_PRESENT and quick_write(s, e.pid, e.page, pte)
+cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, Ahead *next, int64_t i, int64_t n) noexcept nogil:
+    """Hits, and write faults and swap-ins that the tables settle, up to the first other event or *end*; which one.  If *next* is
+    given it knows the ptes of the events from e on, which is the i-th of n."""
+    cdef uint32_t *dirs = s.dirs
+    cdef pte_t *ptes = s.ptes
+    cdef size_t ndir = s.ndir, processes = s.processes, pid
+    cdef uint64_t event
+    cdef pte_t *pte
+    cdef uint32_t last = <uint32_t>(s.space - 1), word, op, v
+    while e < end:
+        memcpy(&event, e, 8)  # op, flags, pid and page in one load
+        # Turned by 16 bits, with the bit of read or write gone, this is a process number, or what is no access is above all.
+        pid = (<uint32_t>event >> 16 | <uint32_t>event << 16) & ~<uint32_t>(WRITE << 16)
+        v = event >> 32
+        if next == NULL:
+            if pid >= processes or v > last:
+                return e
+            pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
+        else:
+            pte = next.at[i & (FAR - 1)]
+            if i + FAR < n:
+                ahead_event(s, next, e, i)
+            i += 1
+            if pid >= processes or v > last:
+                return e
+        op = event & WRITE
+        word = pte.word
+        if HITS[op] >> (word & 63) & 1:  # one branch: on read or write alone nobody can predict it
+            pte.word = word | PTE_YOUNG | op << 3
+        elif word & (PTE_KIND | PTE_WRITE) | op << 3 == (PTE_PRESENT | WRITE << 3):
+            if not quick_write(s, <uint32_t>pid, v, pte):
+                return e
+        elif word & PTE_KIND != PTE_SWAP or not quick_swap_in(s, <uint32_t>pid, v, pte, op == WRITE):
+            return e
+        e += 1
+    return e
 
-cdef inline int miss(Sim *s, event_t *e, pte_t *pte, uint32_t word, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
-    """Any event but a hit."""
-    s.time = time
-    if time < s.special and settled(s, e, pte, e.op | <uint32_t>e.flags << 8, word):
-        s.time = time + 1
-        if outcome != NULL:
-            outcome[0] = s.outcome
-        if value != NULL and s.contents != NULL:
-            value[0] = s.contents[pte.word >> PTE_SHIFT]
-        return OK
-    return unsettled(s, e, time, outcome, value)
+cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
+    return short_way(s, e, end, NULL, 0, 0)
 
-cdef inline int unsettled(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
-    """``miss`` where it is known already that the table of verdicts does not settle it."""
+cdef event_t *short_far(Sim *s, event_t *e, event_t *end, Ahead *next, int64_t i, int64_t n) noexcept nogil:
+    return short_way(s, e, end, next, i, n)
+
+cdef int long_way(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
+    """Any event, and what is told of it."""
     cdef uint32_t op = e.op | <uint32_t>e.flags << 8
     cdef int status
     s.time = time
@@ -2437,133 +2611,53 @@ cdef inline int unsettled(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, 
         value[0] = s.value
     return OK
 
-cdef int64_t run_plain(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
-    """Events from start to n; the number of the first that is not done."""
-    cdef uint32_t *dirs = s.dirs
-    cdef pte_t *ptes = s.ptes
-    cdef size_t ndir = s.ndir
-    cdef uint32_t processes = s.processes, last = <uint32_t>(s.space - 1)
-    cdef uint64_t time = s.time, special = s.special
-    cdef int64_t i = start
-    cdef event_t *e
-    cdef pte_t *pte = NULL
-    cdef uint32_t word = 0, op
-    while i < n:
-        e = events + i
-        op = e.op | <uint32_t>e.flags << 8
-        word = 0  # of an event that is refused the last one's pte is not
-        if op <= WRITE and e.pid < processes and e.page <= last:
-            pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
-            word = pte.word
-            if HITS[op] >> (word & 63) & 1:
-                pte.word = word | PTE_YOUNG | op << 3
-                if time >= special:
-                    s.time = time
-                    specials(s)
-                    special = s.special
-                time += 1
-                did_hit(s, op, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
-                i += 1
-                continue
-        status[0] = miss(s, e, pte, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
+cdef int64_t run_told(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
+    """Events from start to n one by one, with what they did and saw; the number of the first that is not done."""
+    cdef int64_t i
+    for i in range(start, n):
+        status[0] = long_way(s, events + i, s.time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
         if status[0]:
             return i
-        special = s.special
-        time += 1
-        i += 1
-    s.time = time
     return n
 
 cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int *status) noexcept nogil:
-    """``run_plain`` where nobody asks for outcomes or contents: up to the next event with something due no event looks at the time."""
-    cdef uint32_t *dirs = s.dirs
-    cdef pte_t *ptes = s.ptes
-    cdef size_t ndir = s.ndir
-    cdef uint32_t processes = s.processes, last = <uint32_t>(s.space - 1)
+    """The same where nobody asks for outcomes or contents: up to the next event with something due no event looks at the time."""
+    cdef Ahead next
     cdef event_t *e = events + start
     cdef event_t *end = events + n
     cdef event_t *due
-    cdef uint64_t behind = s.time - start  # an event's time is its place and this
-    cdef pte_t *pte
-    cdef uint32_t word, op
+    cdef event_t *other
+    cdef uint64_t time = s.time
+    cdef int64_t k, left
+    next.table[0], next.table[1], next.table[2] = <char *>&next, <char *>s.pages, <char *>s.slots
+    next.size[0], next.size[1], next.size[2] = 0, sizeof(page_t), sizeof(slot_t)
+    s.leaves_moved = True
     while e < end:
-        if behind + (e - events) >= s.special:
-            s.time = behind + (e - events)
-            if run_plain(s, events, e - events, e - events + 1, NULL, NULL, status) == e - events:
-                return e - events
-            e += 1
-        due = events + (s.special - behind) if s.special - behind < <uint64_t>n else end
-        while e < due:
-            op = e.op | <uint32_t>e.flags << 8
-            if op <= WRITE and e.pid < processes and e.page <= last:
-                pte = ptes + <size_t>dirs[<size_t>e.pid * ndir + (e.page >> 9)] * LEAF + (e.page & (LEAF - 1))
-                word = pte.word
-                if HITS[op] >> (word & 63) & 1:  # one branch: on read or write alone nobody can predict it
-                    pte.word = word | PTE_YOUNG | op << 3
-                    e += 1
-                    continue
-                if settled(s, e, pte, op, word):
-                    e += 1
-                    continue
-            status[0] = unsettled(s, e, behind + (e - events), NULL, NULL)
+        due = end
+        if s.special <= time:
+            due = e
+        elif s.special - time < <uint64_t>(end - e):
+            due = e + (s.special - time)
+        if s.far:
+            if s.leaves_moved:  # after an exit a leaf may be somebody else's
+                s.leaves_moved = False
+                left = end - e
+                for k in range(FAR if FAR < left else left):
+                    next.at[(e - events + k) & (FAR - 1)] = pte_of(s, e + k)
+                next.n[0] = next.n[1] = 0
+            other = short_far(s, e, due, &next, e - events, n)
+            if other == due and due + FAR < end:
+                ahead_event(s, &next, due, due - events)
+        else:
+            other = short_near(s, e, due)
+        time += other - e
+        e = other
+        if e < end:  # another event, or one with something due
+            status[0] = long_way(s, e, time, NULL, NULL)
             if status[0]:
                 return e - events
             e += 1
-            if s.special - behind < <uint64_t>(due - events):  # it wrote to a device
-                due = events + (s.special - behind)
-    s.time = behind + n
-    return n
-
-cdef int64_t run_prefetched(Sim *s, event_t *events, int64_t start, int64_t n, uint32_t *outcomes, content_t *values, int *status) noexcept nogil:
-    """The same for tables beyond the cache: where the ptes of the next events are is known FAR events before."""
-    cdef pte_t *ahead[FAR]
-    cdef uint64_t time = s.time, special = s.special
-    cdef bint plain = s.contents == NULL and outcomes == NULL
-    cdef int64_t i = start, k
-    cdef event_t *e
-    cdef pte_t *pte
-    cdef pte_t *soon
-    cdef uint32_t word, op, v
-    cdef size_t wanted
-    s.leaves_moved = True
-    while i < n:
-        if s.leaves_moved:  # after an exit a leaf may be somebody else's
-            s.leaves_moved = False
-            for k in range(i, i + FAR if i + FAR < n else n):
-                ahead[k & (FAR - 1)] = pte_of(s, events + k)
-        e = events + i
-        op = e.op | <uint32_t>e.flags << 8
-        pte = ahead[i & (FAR - 1)]
-        if i + FAR < n:
-            soon = pte_of(s, e + FAR)
-            ahead[i & (FAR - 1)] = soon
-            COWFAST_PREFETCH(soon)
-            ahead_page(s, ahead[(i + NEAR) & (FAR - 1)], e[<int>NEAR].op)
-            soon = ahead[(i + NEXT) & (FAR - 1)]
-            # the page in the swap cache behind a swap pte; else the first, which is never used
-            COWFAST_PREFETCH_PAGE(s.pages + s.slots[soon.word >> PTE_SHIFT if kind_of(soon.word) == PTE_SWAP else 0].page)
-            wanted = -<size_t>needs_page(soon.word, e[<int>NEXT].op)  # else the pte itself, which is here already
-            v = e[<int>NEXT].page if e[<int>NEXT].page < s.space else 0
-            COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.next, v)) & wanted)))
-            COWFAST_PREFETCH(<void *>(<size_t>soon ^ ((<size_t>soon ^ <size_t>pte_at(s, soon.prev, v)) & wanted)))
-        word = pte.word
-        if op <= WRITE and HITS[op] >> (word & 63) & 1:
-            pte.word = word | PTE_YOUNG | op << 3
-            if time >= special:
-                s.time = time
-                specials(s)
-                special = s.special
             time += 1
-            if not plain:
-                did_hit(s, op, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
-            i += 1
-            continue
-        status[0] = miss(s, e, pte, word, time, NULL if outcomes == NULL else outcomes + i, NULL if values == NULL else values + i)
-        if status[0]:
-            return i
-        special = s.special
-        time += 1
-        i += 1
     s.time = time
     return n
 
@@ -2629,6 +2723,10 @@ _FIELDS = [  # of Sim, but for the pointers
     ("wb_head", "u4", <char *>&_sim.wb_head - <char *>&_sim),
     ("wb_len", "u4", <char *>&_sim.wb_len - <char *>&_sim),
     ("wb_cap", "u4", <char *>&_sim.wb_cap - <char *>&_sim),
+    ("made", "u4", <char *>&_sim.made - <char *>&_sim),
+    ("quick_copies", "u8", <char *>&_sim.quick_copies - <char *>&_sim),
+    ("quick_reuses", "u8", <char *>&_sim.quick_reuses - <char *>&_sim),
+    ("shared", "u4", <char *>&_sim.shared - <char *>&_sim),
     ("roomy", "u4", <char *>&_sim.roomy - <char *>&_sim),
     ("live_pins", "u8", <char *>&_sim.live_pins - <char *>&_sim),
     ("has_swap", "i4", <char *>&_sim.has_swap - <char *>&_sim),
@@ -2732,6 +2830,7 @@ cdef class Engine:
         s.shadow_before, s.stat_step, s.stat_flush = sw.shadow_before_age, sw.stat_step, sw.stat_flush
         s.get_read, s.pin_read = _GUP.index(sw.get_read), _GUP.index(sw.pin_read)
         s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
+        s.made = PG_BATCH | (PG_EXCL if s.exclusive else 0)
         s.next_page = s.next_slot = 1
         cap = machine.memory + 2 if machine.memory else 4096
         self.arrays = {
@@ -2758,6 +2857,7 @@ cdef class Engine:
         self.grow_leaves(max(64, min(machine.processes * s.ndir, 1024)))
         for at in range(1 << VERDICT_BITS):
             s.verdict[at] = verdict_of(&self.s, at)
+        s.shared = shared_verdict(&self.s)
         for at in range(1 << ENTRY_BITS):
             s.entry[at] = entry_of(&self.s, at)
 
@@ -2876,13 +2976,12 @@ cdef class Engine:
             s.far = len(self.arrays["ptes"]) * sizeof(pte_t) + s.live * sizeof(page_t) > _PREFETCH_ABOVE
             end = min(n, i + SLICE)
             with nogil:
-                if s.far:
-                    i = run_prefetched(s, e, i, end, o, v, &status)
-                elif o == NULL and v == NULL and s.contents == NULL:
+                if o == NULL and v == NULL and s.contents == NULL:
                     i = run_counted(s, e, i, end, &status)
                 else:
-                    i = run_plain(s, e, i, end, o, v, &status)
+                    i = run_told(s, e, i, end, o, v, &status)
             s.c[<int>C_EVENTS] += i - before
+            count_quick(s)
             if i == end:
                 continue
             if status == WANT_PAGES:

@@ -239,14 +239,14 @@ cdef packed struct pte_t:  # 8 bytes
     uint16_t next     # ring of the processes that map the same page at this address;
     uint16_t prev     # meaningful while present, a process alone points at itself
 
-cdef packed struct page_t:  # 24 bytes: eight pages in three cache lines
+cdef packed struct page_t:  # 24 bytes, three words: what changes together lies in one
     uint32_t refs     # 65,535 maps + 65,535 pins x 1024 + 65,535 gets + 3 < 2^27
+    uint16_t maps     # at most one pte a process
+    uint16_t owner    # some process that maps it (head of the ring of ptes)
+    uint32_t flags    # PageFlag
     uint32_t vpage    # virtual page number, the same in every process that maps it
     uint32_t slot     # 0: not in the swap cache
     uint32_t lru      # place in its LRU ring
-    uint32_t flags    # PageFlag
-    uint16_t maps     # at most one pte a process
-    uint16_t owner    # some process that maps it (head of the ring of ptes)
 
 cdef packed struct slot_t:  # 8 bytes
     uint32_t page     # cached page, or shadow, or next free slot

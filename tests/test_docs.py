@@ -40,6 +40,20 @@ def examples(text: str) -> list[tuple[str, str]]:
     return found
 
 
+def test_every_test_that_a_page_names_exists():
+    """A defect is told with the test that is named after it: a test that was renamed must not leave its name behind."""
+    made = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+    }
+    files = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    named = {(name, page.name) for page in pages for name in re.findall(r"\btest_[a-z0-9_]+\b", page.read_text())}
+    assert len(named) >= 20
+    assert {(name, page) for name, page in named if name not in made | files} == set()
+
+
 def test_examples_are_found():
     text = "```python\nx = 1\n```\n```console\n$ make demo\n$ cowfast run \\\n  mine   # why\nout\n```\n```toml\na = 1\n```\n"
     assert examples(text) == [("python", "x = 1\n"), ("console", "cowfast run \\\n  mine")]

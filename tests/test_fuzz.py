@@ -56,6 +56,11 @@ def test_a_night_tries_a_million_inputs(root):
     assert '--corpus "$out/corpus"' in text
 
 
+def test_a_night_soaks_a_billion_events(root):
+    [events] = re.findall(r"\$\{EVENTS:-(\d+)\}", (root / ".ci" / "nightly").read_text())
+    assert int(events) >= 10**9
+
+
 def test_a_trace_without_accesses_has_figures(tmp_path):
     """Found by fuzzing: `trace info` of a trace in which nobody reads or writes."""
     from cowfast._layout import Op

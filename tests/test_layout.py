@@ -9,7 +9,7 @@ from cowfast import _layout as layout
 RECORDS = {
     "EVENT": (12, {"op": 0, "flags": 1, "pid": 2, "page": 4, "arg": 8}),
     "PTE": (8, {"word": 0, "next": 4, "prev": 6}),
-    "PAGE": (24, {"refs": 0, "vpage": 4, "slot": 8, "lru": 12, "flags": 16, "maps": 20, "owner": 22}),
+    "PAGE": (24, {"refs": 0, "maps": 4, "owner": 6, "flags": 8, "vpage": 12, "slot": 16, "lru": 20}),
     "SLOT": (8, {"page": 0, "swap_count": 4, "flags": 6}),
     "REF": (16, {"page": 0, "vpage": 4, "pid": 8, "kind": 10, "flags": 11, "reserved0": 12}),
     "CONTENT": (8, {"first": 0, "last": 4}),
@@ -37,6 +37,13 @@ def test_a_pte_is_one_little_endian_word() -> None:
     pte = np.zeros(1, layout.PTE)
     pte["word"], pte["next"], pte["prev"] = 0x11223344, 0x5566, 0x7788
     assert pte.view(np.uint64)[0] == 0x7788_5566_1122_3344
+
+
+def test_counts_of_a_page_are_one_little_endian_word() -> None:
+    """fork, exit and copies change refs, maps and owner in one go."""
+    page = np.zeros(1, layout.PAGE)
+    page["refs"], page["maps"], page["owner"] = 0x11223344, 0x5566, 0x7788
+    assert page.view(np.uint64)[0] == 0x7788_5566_1122_3344
 
 
 def test_hits_are_decided_by_the_low_six_bits() -> None:

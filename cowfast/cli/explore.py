@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ def explore(policy: str, processes: int, pages: int, gets: int, pins: int, locks
     from cowfast.litmus import format_scenario
     from cowfast.policy import load_policy, policy_names
 
-    names = list(policy_names()) if policy == "all" else policy.split(",")
+    names = list(policy_names()) if policy == "all" else list(dict.fromkeys(policy.split(",")))
     system = exploring.System(
         processes=processes, pages=pages, gets=gets, pins=pins, locks=locks, without=_names(without)
     )
@@ -100,9 +100,15 @@ def explore(policy: str, processes: int, pages: int, gets: int, pins: int, locks
     examples = [(found, way) for found in results for name in wanted for way in found.ways(name)]
     stories = _stories(examples)
     if format == "json":
-        rows = [_row(found, name) for found in results for name in wanted]
+        policies = [_verdicts([found for found in results if given[id(found)] == name], wanted) for name in names]
         print_json(
-            {"system": system, "explorations": rows, "stories": [{"title": t, "lines": lines} for t, lines in stories]}
+            (policies[0] if len(policies) == 1 else {})
+            | {
+                "policies": policies,
+                "system": system,
+                "explorations": [_row(found, name) for found in results for name in wanted],
+                "stories": [{"title": t, "lines": lines} for t, lines in stories],
+            }
         )
     elif format == "csv":
         print_table(records_table([_row(found, name) for found in results for name in wanted]), "csv")
@@ -143,6 +149,26 @@ def _summary(found: Exploration, quiet: bool) -> None:
     )
     if found.stopped:
         say(f"{title}: not all states: {found.stopped}", quiet)
+
+
+def _verdicts(results: list[Exploration], wanted: Sequence[str]) -> dict[str, Any]:
+    """One policy on all its devices: a property holds if it does on each of them in every state."""
+    from cowfast.events import format_event
+
+    properties = {}
+    for name in wanted:
+        examples = [way.events for found in results if (way := found.shortest(name))]
+        verdicts = {found.verdict(name) for found in results}
+        properties[name] = {
+            "holds": verdicts == {"holds"},  # not where a bound was hit: then nobody knows
+            "verdicts": sorted(verdicts),
+            "events": [format_event(event) for event in min(examples, key=len, default=[])],
+        }
+    return {
+        "policy": results[0].policy.name,
+        "states": sum(found.states for found in results),
+        "properties": properties,
+    }
 
 
 def _row(found: Exploration, name: str) -> dict[str, Any]:

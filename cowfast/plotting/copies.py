@@ -59,5 +59,5 @@ def _mark(ax: Axes, place: int, end: float, group: Sequence[Row]) -> None:
     beside: dict[str, Any] = {"va": "center", "fontsize": "small"}
     text = ax.annotate(f"{copies:,.0f} ({share})", (end, place), (4, 0), textcoords="offset points", **beside)
     if missed:
-        warning = f"\N{EN SPACE}{compact(missed)} leaks!"
+        warning = f"\N{EN SPACE}{compact(missed)} leak{'s' * (missed != 1)}!"
         ax.annotate(warning, (1, 0.5), xycoords=text, color=VERMILION, fontweight="bold", **beside)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Whatever a user gets wrong is one line on stderr that says what to write instead, and exit code 2."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -45,8 +47,6 @@ FEW = ["--events", "1000"]
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(capsys, words, message):
-    import re
-
     assert invoke(words) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -113,6 +113,31 @@ def test_an_event_that_cannot_be_says_which_and_why(engine, texts, index, messag
     assert raised.value.index == index
     assert raised.value.result.counters["events"] == index
     assert texts[index].split()[0] in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("write,1,0,", r"event 1 \(write 1 0\): the process is not alive; fork it first"),
+        ("write,9,0,", r"event 1 \(write 9 0\): no such process number on this machine; raise machine.processes"),
+        ("fork,0,,1\nfork,0,,1", r"event 2 \(fork 0 1\): the child is alive already; let it exit first"),
+        ("write,0,99,", r"event 1 \(write 0 99\): beyond the address space; raise machine.space"),
+        ("put,0,,1", r"event 1 \(put ref=1\): nothing is held under this reference number; get, pin or lock first"),
+        ("unpin,0,,1", r"event 1 \(unpin ref=1\): nothing is held .*; get, pin or lock first"),
+        ("unlock,0,,1", r"event 1 \(unlock ref=1\): nothing is held .*; get, pin or lock first"),
+        ("fillswap,0,,9", r"event 1 \(fillswap n=9\): .*slots"),
+    ],
+)
+def test_a_trace_with_an_event_that_cannot_be(capsys, tmp_path, rows, message):
+    (tmp_path / "a.csv").write_text(f"op,pid,page,arg\nwrite,0,0,\n{rows}\n")
+    trace = str(tmp_path / "a.cow")
+    assert invoke(["trace", "import", "csv", str(tmp_path / "a.csv"), "-o", trace, "-q"]) == 0
+    fields = ["space=16", "processes=4", "references=4", "swap_slots=8"]
+    assert invoke(["run", trace, *(word for field in fields for word in ("--machine", field))]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.search(message, printed.err)
+    assert len(printed.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("engine", ["fast", "reference"])

@@ -193,10 +193,40 @@ def test_a_search_ends_when_every_property_has_its_counter_example(policy):
         assert len(result.shortest(name).events) <= len(pins.shortest(name).events)
 
 
-def test_json_is_one_document():
+def as_json(*words):
     from click.testing import CliRunner
 
-    done = CliRunner().invoke(
-        root, ["explore", "-p", "linux-6.1", "--pins", "0", "--format", "json", "-q"], standalone_mode=False
+    return json.loads(
+        CliRunner().invoke(root, ["explore", *words, "--format", "json", "-q"], standalone_mode=False).stdout
     )
-    assert {row["verdict"] for row in json.loads(done.stdout)["explorations"]} == {"holds"}
+
+
+def test_json_is_one_document():
+    said = as_json("-p", "linux-6.1", "--pins", "0")
+    assert {row["verdict"] for row in said["explorations"]} == {"holds"}
+    assert said["policy"] == "linux-6.1"
+    assert said["states"] == sum({row["device"]: row["states"] for row in said["explorations"]}.values())
+    assert set(said["properties"]) == {"no-leak", "pins-coherent", "no-lost-write"}
+    assert all(each["holds"] is True and each["events"] == [] for each in said["properties"].values())
+
+
+def test_json_of_a_policy_that_leaks_has_the_shortest_events():
+    said = as_json("-p", "linux-5.7", "--pins", "0")
+    leak = said["properties"]["no-leak"]
+    assert leak["holds"] is False
+    assert leak["events"] == ["write 0 0", "fork 0 1", "get 1 0 ref=0 look", "write 1 0", "write 0 0", "pinread ref=0"]
+    assert said["properties"]["no-lost-write"] == {"holds": True, "verdicts": ["holds"], "events": []}
+
+
+def test_json_of_several_policies_says_it_of_each():
+    said = as_json("-p", "linux-6.1,linux-5.7", "--pins", "0", "--properties", "no-leak", "--device", "sync")
+    assert {one["policy"]: one["properties"]["no-leak"]["holds"] for one in said["policies"]} == {
+        "linux-6.1": True,
+        "linux-5.7": False,
+    }
+    assert "properties" not in said
+
+
+def test_a_search_that_was_cut_off_holds_nothing():
+    said = as_json("-p", "linux-6.1", "--pins", "0", "--max-states", "50", "--device", "sync")
+    assert all(each["holds"] is False and each["events"] == [] for each in said["properties"].values())
