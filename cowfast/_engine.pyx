@@ -1154,9 +1154,10 @@ cdef inline uint32_t entry_index(Sim *s, page_t *page, uint32_t word, bint write
         return at | <uint32_t>(s.used_slots - 1 + s.filled > s.total_slots >> 1) << 10 | 1 << 13
     return at | 1 << 9 | <uint32_t>swap_full(s) << 10
 
-cdef inline uint32_t fresh_index(Sim *s, uint32_t word, uint32_t count, bint write) noexcept nogil:
-    """The same of a page that was read into the swap cache and the LRU batch just now; nobody else has it yet."""
-    return 3 | (count if count < 3 else 3) << 5 | 1 << 9 | <uint32_t>swap_full(s) << 10 | <uint32_t>write << 11 | (word & PTE_WRITE) << 10
+cdef inline uint32_t fresh_index(Sim *s, uint32_t word, uint32_t count, bint write, bint drained) noexcept nogil:
+    """The same of a page that was read into the swap cache just now, so that nobody else has it; in the LRU batch, or drained."""
+    return (2 | 1 << 7 if drained else 3) | (count if count < 3 else 3) << 5 | 1 << 9 | <uint32_t>swap_full(s) << 10 | <uint32_t>write << 11 \
+        | (word & PTE_WRITE) << 10
 
 cdef uint8_t entry_of(Sim *s, uint32_t at) noexcept nogil:
     cdef Situation now
@@ -1641,19 +1642,23 @@ cdef int read_ahead(Sim *s, uint32_t pid, uint32_t v, int64_t pages) noexcept no
 
 cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
     """A swap-in from an asynchronous device of which the table knows all: one page, with room for it in memory and in the LRU
-    batch.  So nothing is reclaimed or drained, and the new page's references are known: batch, lookup, swap cache.  A page
-    that leaves the swap cache at once never needs to be put there.  False: nothing is done, the long way.  Only where nobody
-    asks for contents or outcomes."""
+    batch.  So nothing is reclaimed, and the new page's references are known: batch, lookup, swap cache.  A page that leaves the
+    swap cache at once never needs to be put there, and a drain on the way can come last.  False: nothing is done, the long way.
+    Only where nobody asks for contents or outcomes."""
     cdef uint32_t word = pte.word, n = word >> PTE_SHIFT, p, count, does, length, flags
     cdef slot_t *slot = s.slots + n
     cdef proc_t *proc = s.procs + pid
     cdef page_t *page
+    cdef bint drains
     if slot.flags & SLOT_CACHED or s.sync or s.live >= s.roomy or s.free_movable == 0 or ahead_window(s, proc, v) > 1:
         return False
     length = s.batch_len[proc.cpu] + 1
     count = slot.swap_count - 1
-    does = s.entry[fresh_index(s, word, count, write)]
-    if does & (ENTRY_KNOWN | ENTRY_DRAINS | ENTRY_LEAVES_LATE) != ENTRY_KNOWN or length >= s.batch_size:
+    does = s.entry[fresh_index(s, word, count, write, False)]
+    drains = (does & ENTRY_DRAINS) != 0
+    if drains:
+        does = s.entry[fresh_index(s, word, count, write, True)]
+    if does & (ENTRY_KNOWN | ENTRY_LEAVES_LATE) != ENTRY_KNOWN or length >= s.batch_size:
         return False
     if does & ENTRY_WRITABLE:
         if count:  # missed
@@ -1703,6 +1708,8 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     s.c[<int>C_MAJOR_FAULTS] += 1
     s.c[<int>C_SWAP_CACHE_ADDS] += 1
     s.c[<int>C_PAGE_ALLOCS] += 1
+    if drains:
+        drain(s, proc.cpu)
     return True
 
 cdef inline void went_alone(proc_t *proc, uint32_t v) noexcept nogil:
@@ -2400,7 +2407,7 @@ cdef int check(Sim *s, event_t *e) noexcept nogil:
         return WANT_LEAVES
     return OK
 
-cdef inline int do_access(Sim *s, event_t *e) noexcept nogil:
+cdef int do_access(Sim *s, event_t *e) noexcept nogil:
     cdef bint faulted, write = e.op == WRITE
     cdef uint32_t word
     cdef int status
