@@ -83,7 +83,7 @@ cdef enum:
     MAPS_SHIFT = 32        # of page_t.maps and
     OWNER_SHIFT = 48       # page_t.owner in the word that begins with refs
     FAR = 32               # software prefetch: ptes this many events ahead,
-    NEAR = 24              # the page or slot behind them this many; so many
+    NEAR = 16              # the page or slot behind them this many; so many
     NEXT = 8               # events at once what those lead to, and in fork and exit so many ptes ahead
     DIR_GROUP = 1024       # directory entries: a page of memory
     SOON = 4               # page records that will be taken next, this many allocations ahead
