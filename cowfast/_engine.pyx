@@ -716,7 +716,7 @@ cdef inline bint shrink_isolated(Sim *s, uint32_t p, bint look_at_references) no
             flags &= ~<uint32_t>PG_REFERENCED
             page.flags = flags
     if page.slot == 0:
-        if s.skips_pinned and page.refs + 1 >= PIN_BIAS:
+        if page.refs + 1 >= PIN_BIAS and s.skips_pinned:
             return False
         if not slot_left(s):
             return activate(s, p)
@@ -725,10 +725,8 @@ cdef inline bint shrink_isolated(Sim *s, uint32_t p, bint look_at_references) no
     if page.maps:
         flags = unmap(s, page, slot, first, flags)
     page.flags = flags & ~<uint32_t>PG_LRU
-    if page.maps or (s.rechecks_pinned and page.refs + 1 >= PIN_BIAS):
-        return activate(s, p)
-    if page.refs != 1:  # the swap cache's: somebody else has it, so that it is not written and not freed
-        return False
+    if page.refs != 1:  # somebody else than the swap cache has it, so that it is not written and not freed
+        return (page.maps or (page.refs + 1 >= PIN_BIAS and s.rechecks_pinned)) and activate(s, p)
     if flags & PG_DIRTY and not write_out(s, p, page, slot):
         return False
     remove_mapping(s, p, page, slot)
@@ -748,7 +746,7 @@ cdef inline uint32_t unmap(Sim *s, page_t *page, slot_t *slot, pte_t *pte, uint3
     """All ptes, the owner's first, become swap entries, so that nobody needs the ring any more; or none does, for it is
     pinned.  The page's flags."""
     cdef uint32_t maps = page.maps, left = maps, pid = page.owner, dirty = 0, entry = page.slot << PTE_SHIFT | PTE_SWAP
-    cdef bint refused = s.refuses_pinned and flags & PG_EXCL and page.refs + 1 >= PIN_BIAS
+    cdef bint refused = page.refs + 1 >= PIN_BIAS and s.refuses_pinned and flags & PG_EXCL
     if flags & PG_EXCL:
         entry |= PTE_WRITE
     while True:
@@ -814,6 +812,7 @@ cdef inline void remove_mapping(Sim *s, uint32_t p, page_t *page, slot_t *slot) 
 cdef void flush_plug(Sim *s) noexcept nogil:
     cdef uint32_t n = s.nplug, i, at
     s.nplug = 0
+    make_room(s, n)
     for i in range(n):
         if s.latency:
             at = (s.wb_head + s.wb_len) % s.wb_cap
@@ -826,13 +825,13 @@ cdef void flush_plug(Sim *s) noexcept nogil:
             end_writeback(s, s.plug[i])
 
 cdef inline void end_writeback(Sim *s, uint32_t p) noexcept nogil:
+    """There is room."""
     cdef page_t *page = s.pages + p
     cdef uint32_t flags = page.flags
     page.flags = flags & ~<uint32_t>(PG_WRITEBACK | PG_RECLAIM)
     if flags & (PG_RECLAIM | PG_LRU | PG_LOCKED | PG_DIRTY) == PG_RECLAIM | PG_LRU:
         lru_remove(s, p)
         page.flags &= ~<uint32_t>PG_ACTIVE
-        make_room(s, 1)
         lru_place(s, p, page, INACTIVE, True)
         changed(s, INACTIVE, 1)
 
@@ -842,6 +841,7 @@ cdef void complete_writes(Sim *s, uint64_t until) noexcept nogil:
         p = s.wb_page[s.wb_head]
         s.wb_head = (s.wb_head + 1) % s.wb_cap
         s.wb_len -= 1
+        make_room(s, 1)
         end_writeback(s, p)
 
 cdef inline uint32_t refault(Sim *s, uint32_t n) noexcept nogil:
