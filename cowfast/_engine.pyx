@@ -1796,7 +1796,6 @@ cdef inline int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32
 cdef int map_unknown(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, uint32_t p, bint write, bint store, bint past,
                      bint drained) noexcept nogil:
     """Check by check, what the table does not know; the first may have drained already."""
-    cdef page_t *page = s.pages + p
     cdef bint marked = (pte.word & PTE_WRITE) != 0, exclusive = False
     cdef uint32_t own_maps = 0, own_entries = 1
     cdef check_t *k = s.swap_in + <int>drained
