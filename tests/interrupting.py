@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from cowfast.errors import ResultsError
+from cowfast.errors import InvariantError, ResultsError, SpecError
 from cowfast.litmus import load_scenario, promote
 from cowfast.results import load_results
+from cowfast.simulate import Simulator
 from cowfast.traces import TraceWriter, load_trace
 from cowfast.workloads import workload
 from perf_text import HEAP, Recording
@@ -38,6 +39,7 @@ def scenarios():
     few = ["-p", "linux-5.10,linux-6.18"]
     return {
         "run": ["run", "random-mix", *work],
+        "run and keep": ["run", "random-mix", "--snapshot", "kept.npz", *work],
         "run a trace": ["run", "{in}/t.cow", "--memory", "50%"],
         "run the reference": ["run", "random-mix", "--engine", "reference", "--events", "5000", "--memory", "75%"],
         "compare": ["compare", "random-mix", *few, *work],
@@ -205,6 +207,11 @@ def _session(session):
 def broken(folder):
     """Return what is wrong with the outputs: each is the earlier one or whole."""
     problems = []
+    for path in folder.glob("kept.npz"):
+        try:
+            Simulator.load(path)
+        except (SpecError, InvariantError) as error:
+            problems.append(f"{path.name}: {error!r}")
     for path in folder.glob("out.*"):
         try:
             data = path.read_bytes()

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +24,7 @@ Examples
   cowfast run random-mix --policy linux-6.18 --events 1000000 --memory 75%
   cowfast run service.cow --policy my-policy.toml --memory 64MiB --machine swap=sync
   cowfast run random-mix --sample every=100000 --format csv > timeline.csv
+  cowfast run random-mix --set processes=64,pages=4096 --events 1000000000 --snapshot long.npz
 """
 
 
@@ -31,6 +35,8 @@ Examples
 @click.option("--sample", callback=every, metavar="every=N", help="Keep the counters every N events (json, csv).")
 @click.option("--check-every", type=click.IntRange(0), default=0, metavar="N",
               help="Recompute all counts every N events; slow.")  # fmt: skip
+@click.option("--snapshot", type=click.Path(dir_okay=False), metavar="FILE",
+              help="Interrupted (Ctrl-C, SIGTERM), the run is kept here; the same command goes on from it.")  # fmt: skip
 @format_option()
 @quiet_options
 def run(
@@ -44,6 +50,7 @@ def run(
     engine: str,
     sample: int,
     check_every: int,
+    snapshot: str | None,
     format: str,
     quiet: bool,
     verbose: bool,
@@ -54,7 +61,9 @@ def run(
     """
     from cowfast.simulate import simulate
 
-    with progress(quiet) as report:
+    if snapshot and Path(snapshot).exists():
+        say(f"goes on from {snapshot}", quiet)
+    with _told(snapshot, quiet), progress(quiet) as report:
         result = simulate(
             source,
             policy,
@@ -66,6 +75,7 @@ def run(
             sample_every=sample,
             check_every=check_every,
             progress=lambda one: report(f"{policy} on {one.label}", one.done, one.total),
+            snapshot=snapshot,
         )
     say(f"{result.counters['events']:,} events in {result.seconds:.2f} s of engine time", quiet)
     if verbose:
@@ -76,6 +86,21 @@ def run(
         write_csv([result])
     else:
         print_table(counters_table(result))
+
+
+@contextmanager
+def _told(snapshot: str | None, quiet: bool) -> Iterator[None]:
+    """If the run is interrupted, say how it can go on."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        if snapshot is None:
+            say("with --snapshot FILE the run could be gone on with", quiet)
+        elif Path(snapshot).exists():
+            say(f"the run is kept in {snapshot}; the same command goes on from it", quiet)
+        raise
 
 
 def document(results: list[Result]) -> dict[str, Any]:

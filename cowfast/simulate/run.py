@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cowfast.errors import CowfastError, EventError, SpecError
+from cowfast.simulate.keep import keeping, rest
 from cowfast.simulate.result import Result, provenance, spec_hash
 from cowfast.simulate.samples import Sampler
 from cowfast.simulate.setup import is_built_in, machine_for, resolve_policy
@@ -62,6 +64,7 @@ def simulate(
     check_every: int = 0,
     sample_every: int = 0,
     progress: Callable[[Progress], None] | None = None,
+    snapshot: str | os.PathLike[str] | None = None,
 ) -> Result:
     """Run a source under a policy and return its :class:`Result`.
 
@@ -74,12 +77,14 @@ def simulate(
     otherwise; ``memory`` in pages, "16MiB" or a share such as "75%" of what the source touches.  The counters do not
     depend on ``chunk``.  ``sample_every=n`` keeps counters each n events in ``result.samples``; ``progress`` is called
     after each chunk.  An event that cannot be processed raises EventError; its ``result`` attribute is what was counted
-    before.
+    before.  If the run is interrupted (Ctrl-C), its state is written to the file ``snapshot``; a call with the same
+    arguments goes on from there, to the same counters, and removes the file at the end.
     """
     options: dict[str, Any] = {"machine": machine, "seed": seed, "memory": memory, "parameters": parameters}
     options |= {"engine": engine, "chunk": chunk, "check_every": check_every, "sample_every": sample_every}
     runs = _start(source, [policy], **options)
-    _drive(runs, threads=1, progress=progress, stop=None)
+    with keeping(runs[0], snapshot) if snapshot is not None else nullcontext():
+        _drive(runs, threads=1, progress=progress, stop=None)
     result = runs[0].result()
     if runs[0].error is not None:
         runs[0].error.result = result  # type: ignore[attr-defined]
@@ -128,7 +133,7 @@ def run_spec(source: EventSource, policy: Policy, machine: Machine, seed: int, s
     return spec | {"sample_every": sample_every} if sample_every else spec
 
 
-class _Run:
+class Run:
     """One policy on its way through the events."""
 
     def __init__(self, source: EventSource, simulator: Simulator, seed: int, sample_every: int, chunk: int) -> None:
@@ -162,10 +167,18 @@ class _Run:
             self.error = error
         self.seconds += time.thread_time() - begun
 
-    def result(self) -> Result:
-        simulator, policy = self.simulator, self.simulator.policy
+    def spec(self) -> dict[str, Any]:
+        """Return all that decides its row."""
         every = self.sampler.every if self.sampler else 0
-        spec = run_spec(self.source, policy, simulator.machine, self.seed, every)
+        return run_spec(self.source, self.simulator.policy, self.simulator.machine, self.seed, every)
+
+    def spec_hash(self) -> str:
+        """Return the name of the row."""
+        return spec_hash(self.spec())
+
+    def result(self) -> Result:
+        """Return what was counted so far."""
+        simulator, policy, spec = self.simulator, self.simulator.policy, self.spec()
         origin = provenance(simulator.engine_name)
         origin["started"] = self.started.isoformat(timespec="seconds")
         origin["elapsed"] = round(time.perf_counter() - self._clock, 6)
@@ -200,7 +213,7 @@ def _start(
     chunk: int | None,
     check_every: int,
     sample_every: int,
-) -> list[_Run]:
+) -> list[Run]:
     if seed < 0:
         raise SpecError(f"seed: {seed} is negative; write 0 or more")
     if chunk is not None and chunk < 1:
@@ -210,13 +223,13 @@ def _start(
     sized = machine_for(events, machine, memory)
     size = chunk or _CHUNKS.get(engine, CHUNK)
     return [
-        _Run(events, Simulator(policy, sized, engine=engine, check_every=check_every), seed, sample_every, size)
+        Run(events, Simulator(policy, sized, engine=engine, check_every=check_every), seed, sample_every, size)
         for policy in loaded
     ]
 
 
 def _drive(
-    runs: Sequence[_Run],
+    runs: Sequence[Run],
     threads: int,
     progress: Callable[[Progress], None] | None,
     stop: threading.Event | None,
@@ -225,8 +238,10 @@ def _drive(
         return
     source = runs[0].source
     total = None if source.events is None else source.events * len(runs)
-    done = 0
-    for events in _fed(runs, source.chunks(seed=runs[0].seed, size=runs[0].chunk), threads, stop):
+    begun = runs[0].simulator.done  # all begin at once, but one that goes on from a snapshot
+    done = begun * len(runs)
+    chunks = rest(source.chunks(seed=runs[0].seed, size=runs[0].chunk), begun)
+    for events in _fed(runs, chunks, threads, stop):
         done += events * len(runs)
         if progress:
             progress(Progress(source.name, done, total))
@@ -237,7 +252,7 @@ def _drive(
 
 
 def _fed(
-    runs: Sequence[_Run], chunks: Iterator[np.ndarray], threads: int, stop: threading.Event | None
+    runs: Sequence[Run], chunks: Iterator[np.ndarray], threads: int, stop: threading.Event | None
 ) -> Iterator[int]:
     """Feed each chunk to every run and yield its length; with threads, the next one is made meanwhile."""
     given_up = threading.Event()  # of our own: the caller's is for the caller to set

@@ -29,8 +29,13 @@ class Sampler:
         while start < len(events):
             left = self.every - self.simulator.done % self.every
             start += self.simulator.run(events[start : start + left])
-            if self.simulator.done % self.every == 0:
+            if self.due():
                 self.samples.append(sample(self.simulator))
+
+    def due(self) -> bool:
+        """Say whether a sample falls on this moment and is not there yet."""
+        done = self.simulator.done
+        return done % self.every == 0 and done > (self.samples[-1].get("events", 0) if self.samples else 0)
 
 
 def sample(simulator: Simulator) -> dict[str, int]:

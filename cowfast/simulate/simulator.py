@@ -16,7 +16,7 @@ from cowfast.machine import Machine
 from cowfast.policy import Policy
 from cowfast.simulate._validate import validate
 from cowfast.simulate.setup import resolve_policy
-from cowfast.simulate.snapshot import load, save
+from cowfast.simulate.snapshot import Snapshot, load, save
 
 if TYPE_CHECKING:
     import os
@@ -144,13 +144,17 @@ class Simulator:
         A file from a stranger is safe to load: each number in it is checked before native code sees the tables, and every
         count is recomputed.
         """
-        policy, machine, snapshot = load(path)
-        simulator = cls(policy, machine, contents="contents" in snapshot, check_every=check_every)
+        kept = load(path)
+        simulator = cls(kept.policy, kept.machine, contents="contents" in kept.arrays, check_every=check_every)
+        simulator.go_on(kept, path)
+        return simulator
+
+    def go_on(self, kept: Snapshot, path: str | os.PathLike[str]) -> None:
+        """Go back to what ``load`` read from a file; SpecError, which names it, if that is not a state that can be."""
         try:
-            simulator.restore(snapshot)
+            self.restore(kept.arrays)
         except (ValueError, InvariantError) as error:
             raise SpecError(f"{path}: {error}; run the events again instead") from error
-        return simulator
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Return a copy of everything that the next event depends on, for :meth:`restore` (fast engine only)."""
