@@ -379,3 +379,13 @@ class Writer:
         drops = arg in self.held and (op, self.held[arg]) in ((Op.PUT, Op.GET), (Op.UNPIN, Op.PIN))
         if not takes and not drops:
             self.events.append((int(op), who, page, arg, flags))
+
+
+def differences(a: dict, b: dict) -> dict:
+    return {
+        key: {k: (a[key].get(k), b[key].get(k)) for k in {*a[key], *b[key]} if a[key].get(k) != b[key].get(k)}
+        if isinstance(a[key], dict)
+        else (a[key], b[key])
+        for key in a
+        if a[key] != b[key]
+    }

@@ -18,17 +18,7 @@ from cowfast.errors import EventError
 from cowfast.events import format_event, make_events
 from cowfast.policy import load_policy
 from cowfast.reference import Reference
-from tests.programs import POLICIES, build, machines, raw
-
-
-def differences(a: dict, b: dict) -> dict:
-    return {
-        key: {k: (a[key].get(k), b[key].get(k)) for k in {*a[key], *b[key]} if a[key].get(k) != b[key].get(k)}
-        if isinstance(a[key], dict)
-        else (a[key], b[key])
-        for key in a
-        if a[key] != b[key]
-    }
+from tests.programs import POLICIES, build, differences, machines, raw
 
 
 def step(engine, event, outcome, value):

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""What random programs hardly ever reach, held to the reference event by event and, uncounted by outcomes, at the end."""
+
+import numpy as np
+import pytest
+
+from cowfast import _engine
+from cowfast._engine import Engine
+from cowfast._layout import CONTENT, EventFlag, Op
+from cowfast.errors import EventError
+from cowfast.events import make_events
+from cowfast.machine import Machine
+from cowfast.policy import load_policy
+from cowfast.reference import Reference
+from tests.programs import differences
+
+WRITE, LONGTERM = int(EventFlag.EV_WRITE), int(EventFlag.EV_LONGTERM)
+NO_SWAP = {"swap": "none"}
+
+
+def held_to_the_reference(policy, machine, events, refused=None):
+    """Run them in every way that there is; ``refused`` is what the last one is told."""
+    machine = Machine(**{"space": 8, "processes": 3, "references": 6} | machine)
+    events = make_events(events)
+    reference, engine = Reference(load_policy(policy), machine), Engine(load_policy(policy), machine, contents=True)
+    for i in range(len(events)):
+        one = events[i : i + 1]
+        outcomes, values = np.zeros((2, 1), np.uint32), np.zeros((2, 1), CONTENT)
+        reasons = []
+        for each, outcome, value in zip((reference, engine), outcomes, values, strict=True):
+            try:
+                each.run(one, outcome, value)
+            except EventError as error:
+                reasons.append(error.reason)
+        assert reasons == ([refused] * 2 if refused and i == len(events) - 1 else []), i
+        assert differences(reference.state(), engine.state()) == {}, i
+        assert outcomes[0] == outcomes[1], i
+        assert values[0] == values[1], i
+    reference.verify()
+    engine.verify()
+    state = reference.state() | {"contents": {}}
+    for above in (-1, 1 << 62):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_engine, "_PREFETCH_ABOVE", above)
+            silent = Engine(load_policy(policy), machine)
+            if refused:
+                with pytest.raises(EventError):
+                    silent.run(events)
+            else:
+                silent.run(events)
+            assert differences(state, silent.state()) == {}
+    return reference
+
+
+@pytest.mark.parametrize("policy", ["linux-5.10", "linux-6.18"])
+def test_a_page_that_was_never_stored_to_is_blank_in_the_copy_too(policy):
+    """A get for writing copies without a store."""
+    events = [
+        (Op.GET, 0, 0, 0, WRITE),
+        (Op.PUT, 0, 0, 0),
+        (Op.FORK, 0, 0, 1),
+        (Op.GET, 1, 0, 1, WRITE),
+        (Op.READ, 0, 0),
+    ]
+    counters = held_to_the_reference(policy, {}, events).state()["counters"]
+    assert counters["copies"] == 1
+
+
+@pytest.mark.parametrize("policy", ["linux-5.10", "linux-6.1", "linux-6.18"])
+def test_a_pinned_page_that_was_never_stored_to_is_copied_blank_at_fork(policy):
+    events = [(Op.PIN, 0, 0, 0, WRITE), (Op.FORK, 0, 0, 1), (Op.READ, 1, 0), (Op.WRITE, 1, 0)]
+    assert held_to_the_reference(policy, {}, events).state()["counters"]["early_copies"] == 1
+
+
+@pytest.mark.parametrize("op", [Op.PAGEOUT, Op.READ, Op.WRITE])
+def test_nothing_is_done_for_a_process_that_is_dead(op):
+    held_to_the_reference("linux-6.18", {}, [(Op.WRITE, 0, 0), (op, 1, 0)], "the process is not alive")
+
+
+@pytest.mark.parametrize(("op", "flags"), [(Op.GET, WRITE), (Op.PIN, WRITE), (Op.PIN, 0)])
+def test_a_reference_needs_a_page_and_memory_is_full(op, flags):
+    events = [(Op.WRITE, 0, 0), (Op.WRITE, 0, 1), (Op.FORK, 0, 0, 1), (op, 1, 0, 0, flags)]
+    held_to_the_reference("linux-6.18", {"memory": 2} | NO_SWAP, events, "memory is full and nothing can be reclaimed")
+
+
+def test_the_page_that_a_pin_would_unshare_is_reclaimed_by_its_own_charge():
+    """The fault starts over and finds a swap pte."""
+    events = [
+        (Op.PIN, 0, 541, 5, WRITE | LONGTERM),
+        (Op.FORK, 0, 0, 1),
+        (Op.GET, 1, 509, 2, WRITE),
+        (Op.EXIT, 1),
+        (Op.WRITE, 0, 511),
+        (Op.WRITE, 0, 546),
+        (Op.WRITE, 0, 510),
+        (Op.FORK, 0, 0, 1),
+        (Op.PIN, 1, 511, 0, LONGTERM),
+    ]
+    machine = {"memory": 6, "swap_slots": 64, "swap_latency": 3, "stat_flush_events": 7, "space": 600, "processes": 2}
+    counters = held_to_the_reference("linux-6.12", machine, events).state()["counters"]
+    assert counters["unshares"] == counters["swap_ins"] == 1
+
+
+@pytest.mark.parametrize("processes", [64, 65, 70])
+def test_as_many_processes_as_are_looked_up_beforehand_and_more(processes):
+    """fork and exit note where the leaves of 64 processes are, and look for those of more."""
+    events = [(Op.WRITE, 0, page) for page in range(4)]
+    for child in range(1, processes):
+        events += [(Op.FORK, child // 2, 0, child), (Op.WRITE, child, child % 4)]
+    events += [(Op.PAGEOUT, processes - 1, (processes - 1) % 4)]
+    events += [
+        event
+        for child in range(processes - 1, processes - 9, -1)
+        for event in ((Op.EXIT, child), (Op.FORK, 1, 0, child))
+    ]
+    held_to_the_reference("linux-6.1", {"processes": processes, "memory": processes * 3}, events)
