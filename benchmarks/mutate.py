@@ -81,6 +81,9 @@ SILENT = re.compile(r"COWFAST_PREFETCH|s\.far\b|\bfar\b|ring_cap|WANT_|leaves_mo
 
 #: (function, text) -> why no test noticed it
 EXPLAINED: dict[tuple[str, str], str] = {
+    ("map_entry", "s.procs[pid].flags |= PROC_HAS_ANON"): (
+        "it makes no difference: a process with a swap pte had an anonymous page, or inherited the flag with the pte"
+    ),
     ("lost_isolated", "page.flags &= ~<uint32_t>(PG_LRU | PG_BATCH)"): (
         "it makes no difference: a page that nobody has any more lost PG_LRU when it was written out, and free_page clears the rest"
     ),

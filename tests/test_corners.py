@@ -18,12 +18,14 @@ WRITE, LONGTERM = int(EventFlag.EV_WRITE), int(EventFlag.EV_LONGTERM)
 NO_SWAP = {"swap": "none"}
 
 
-def held_to_the_reference(policy, machine, events, refused=None):
-    """Run them in every way that there is; ``refused`` is what the last one is told."""
+def held_to_the_reference(policy, machine, events, refused=None, begin=0):
+    """Run them in every way that there is; ``refused`` is what the last one is told, from ``begin`` on states are compared."""
     machine = Machine(**{"space": 8, "processes": 3, "references": 6} | machine)
     events = make_events(events)
     reference, engine = Reference(load_policy(policy), machine), Engine(load_policy(policy), machine, contents=True)
-    for i in range(len(events)):
+    reference.run(events[:begin])
+    engine.run(events[:begin])
+    for i in range(begin, len(events)):
         one = events[i : i + 1]
         outcomes, values = np.zeros((2, 1), np.uint32), np.zeros((2, 1), CONTENT)
         reasons = []
@@ -114,3 +116,84 @@ def test_as_many_processes_as_are_looked_up_beforehand_and_more(processes):
         for event in ((Op.EXIT, child), (Op.FORK, 1, 0, child))
     ]
     held_to_the_reference("linux-6.1", {"processes": processes, "memory": processes * 3}, events)
+
+
+def own_policy(folder, lines, base="linux-6.18"):
+    file = folder / "own.toml"
+    file.write_text(f'name = "own"\nbased_on = "{base}"\n{lines}\n')
+    return str(file)
+
+
+def test_a_pre_check_that_a_drain_would_have_answered_is_blamed(tmp_path):
+    """The rest of the list on paper: the drain takes one reference and puts the page on its list."""
+    checks = '["copy if refs > 1", "drain", "copy if off lru", "copy if refs != 1", "reuse"]'
+    events = [(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.EXIT, 1), (Op.WRITE, 0, 0)]
+    counters = held_to_the_reference(own_policy(tmp_path, f"write_fault = {checks}"), {}, events).state()["counters"]
+    assert counters["needless_by_cause.pre_check"] == 1
+
+
+def test_a_pre_check_that_leaving_the_swap_cache_would_have_answered_is_blamed(tmp_path):
+    checks = '["copy if refs > 1", "lock or copy", "leave swap cache", "copy if cached", "copy if refs != 1", "reuse"]'
+    policy = own_policy(tmp_path, f'write_fault = {checks}\nswap_in = ["free swap entry", "map"]')
+    events = [(Op.WRITE, 0, 0), (Op.DRAIN, 0), (Op.PAGEOUT, 0, 0), (Op.READ, 0, 0), (Op.DRAIN, 0), (Op.WRITE, 0, 0)]
+    counters = held_to_the_reference(policy, {}, events).state()["counters"]
+    assert counters["needless_by_cause.pre_check"] == 1
+
+
+@pytest.mark.parametrize("before", [[(Op.READ, 0, 0)], [(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.DRAIN, 0)]])
+def test_a_pin_that_unshares_is_a_fault_of_its_own(before):
+    """Of the zero page, and of a page that others map: the read access before it is a hit."""
+    counters = held_to_the_reference("linux-6.18", {}, [*before, (Op.PIN, 0, 0, 0, LONGTERM)]).state()["counters"]
+    assert (counters["faults"], counters["unshares"]) == (2, 1)
+
+
+@pytest.mark.parametrize("policy", ["linux-5.7", "linux-6.18"])
+def test_a_leaf_that_is_full(policy):
+    """All of its ptes present and alike: fork does not look at them one by one."""
+    events = [(Op.WRITE, 0, page) for page in range(512)]
+    events += [(Op.FORK, 0, 0, 1), (Op.FORK, 0, 0, 2), (Op.WRITE, 1, 7), (Op.EXIT, 2), (Op.FORK, 1, 0, 2), (Op.EXIT, 1)]
+    counters = held_to_the_reference(policy, {"space": 512}, events, begin=512).state()["counters"]
+    assert counters["ptes_copied"] == 3 * 512
+
+
+def test_fresh_in_a_swap_in_is_about_the_cpu_that_faults(tmp_path):
+    """A page in the swap cache and in the batch of another CPU."""
+    checks = '["free swap entry", "map writable if fresh", "map"]'
+    policy = own_policy(tmp_path, f"swap_in = {checks}", "linux-5.10")
+    events = [(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.RECLAIM, 0), (Op.READ, 0, 0), (Op.READ, 1, 0)]
+    counters = held_to_the_reference(policy, {"cpus": 2, "page_cluster": 0}, events).state()["counters"]
+    assert (counters["swap_ins"], counters["missed_copies"]) == (2, 1)
+
+
+def test_a_ksm_page_that_is_mapped_writable_is_an_ordinary_one_again(tmp_path):
+    policy = own_policy(tmp_path, 'swap_in = ["free swap entry", "map writable"]', "linux-5.10")
+    equal = [(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.WRITE, 1, 0), (Op.DRAIN, 0, 0, 1), (Op.MERGE, 0, 0, 1)]
+    out = [(Op.EXIT, 1), (Op.PAGEOUT, 0, 0)]
+    state = held_to_the_reference(
+        policy, {"swap_latency": 50}, [*equal, *out, (Op.READ, 0, 0), (Op.WRITE, 0, 0)]
+    ).state()
+    assert (state["counters"]["merges"], state["counters"]["swap_cache_hits"]) == (1, 1)
+
+
+def test_a_pre_check_of_a_fresh_page_is_blamed(tmp_path):
+    checks = '["copy if refs > 1", "copy if not fresh", "reuse"]'
+    events = [(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.EXIT, 1), (Op.WRITE, 0, 0)]
+    counters = held_to_the_reference(own_policy(tmp_path, f"write_fault = {checks}"), {}, events).state()["counters"]
+    assert counters["needless_by_cause.pre_check"] == 1
+
+
+def test_a_pin_of_the_zero_page_needs_a_page_and_memory_is_full():
+    events = [(Op.WRITE, 0, 1), (Op.READ, 0, 0), (Op.PIN, 0, 0, 0, LONGTERM)]
+    held_to_the_reference("linux-6.18", {"memory": 1} | NO_SWAP, events, "memory is full and nothing can be reclaimed")
+
+
+def test_prefetch_asks_for_room_for_all_that_it_may_read():
+    """The numbers of the pages that went out are others' by now, and the table has none left."""
+    half = 4090  # of 4,096 records that there are without a limit of memory
+    engine = Engine(load_policy("linux-6.18"), Machine(space=2 * half, processes=1, swap_slots=3 * half, swap="sync"))
+    out = make_events([(Op.WRITE, 0, page) for page in range(half)] + [(Op.DRAIN, 0), (Op.PAGEOUT, 0, 0, half)])
+    engine.run(out)
+    assert engine.counters["swap_writes"] == half
+    engine.run(make_events([(Op.WRITE, 0, half + page) for page in range(half)] + [(Op.PREFETCH, 0, 0, half)]))
+    assert engine.counters["swap_reads"] == half
+    engine.verify()
