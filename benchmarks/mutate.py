@@ -81,6 +81,9 @@ SILENT = re.compile(r"COWFAST_PREFETCH|s\.far\b|\bfar\b|ring_cap|WANT_|leaves_mo
 
 #: (function, text) -> why no test noticed it
 EXPLAINED: dict[tuple[str, str], str] = {
+    ("quick_write", "if not verdict:"): (
+        "it only sends write faults the long way, and asks the table where the answer is known: the same comes out, later"
+    ),
     ("map_entry", "s.procs[pid].flags |= PROC_HAS_ANON"): (
         "it makes no difference: a process with a swap pte had an anonymous page, or inherited the flag with the pte"
     ),
