@@ -80,7 +80,30 @@ LOCAL = re.compile(
 SILENT = re.compile(r"COWFAST_PREFETCH|s\.far\b|\bfar\b|ring_cap|WANT_|leaves_moved")
 
 #: (function, text) -> why no test noticed it
+_SINCE = "a test was written since (tests/test_corners.py)"
 EXPLAINED: dict[tuple[str, str], str] = {
+    ("check", "elif op == PREFETCH:"): _SINCE,
+    ("quick_swap_in", "if count:  # missed"): _SINCE,
+    ("verdict_of", "now.predicates |= IS_FRESH"): _SINCE,
+    ("verdict_of", "now.predicates |= IS_WRITEBACK | (IS_STABLE_WRITEBACK if s.stable else 0)"): (
+        "for want of a policy: a page under writeback is in the swap cache, and the only built-in check that asks leaves that first, which is"
+        " the long way"
+    ),
+    ("copy_leaf", "others += LEAF - 1 - i"): (
+        "for want of a test: it matters after a fork that ended for want of memory, where a run ends too"
+    ),
+    (
+        "would_reuse",
+        "now.predicates |= IS_VISIBLE",
+    ): "for want of a test: no policy asks who can see a page behind a pre-check",
+    ("quick_write", "elif s.next_page <= s.memory:"): (
+        "as a rule it only takes longer; for want of a test where all free numbers are of unmovable pages"
+    ),
+    ("read_ahead", "if w == v:"): "for want of a test: memory that is full in the middle of a readahead window",
+    (
+        "shared_verdict",
+        "if s.verdict[full << 10 | maps << 8 | refs << 5 | PG_LRU] & ~31 != verdict:",
+    ): "it only asks the table where the answer is known",
     ("quick_write", "if not verdict:"): (
         "it only sends write faults the long way, and asks the table where the answer is known: the same comes out, later"
     ),

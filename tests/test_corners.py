@@ -189,11 +189,25 @@ def test_a_pin_of_the_zero_page_needs_a_page_and_memory_is_full():
 
 def test_prefetch_asks_for_room_for_all_that_it_may_read():
     """The numbers of the pages that went out are others' by now, and the table has none left."""
-    half = 4090  # of 4,096 records that there are without a limit of memory
+    half = 8_100  # of 8,192 records: without a limit of memory the table grows when it is nearly full
     engine = Engine(load_policy("linux-6.18"), Machine(space=2 * half, processes=1, swap_slots=3 * half, swap="sync"))
     out = make_events([(Op.WRITE, 0, page) for page in range(half)] + [(Op.DRAIN, 0), (Op.PAGEOUT, 0, 0, half)])
     engine.run(out)
-    assert engine.counters["swap_writes"] == half
+    assert (engine.counters["swap_writes"], len(engine.pages)) == (half, 8192)
     engine.run(make_events([(Op.WRITE, 0, half + page) for page in range(half)] + [(Op.PREFETCH, 0, 0, half)]))
     assert engine.counters["swap_reads"] == half
     engine.verify()
+
+
+def test_a_swap_in_that_maps_writable_what_others_have_is_missed_where_nobody_asks_too(tmp_path):
+    policy = own_policy(tmp_path, 'swap_in = ["free swap entry", "map writable"]', "linux-5.10")
+    out = [(Op.WRITE, 0, 0), (Op.WRITE, 0, 1), (Op.FORK, 0, 0, 1), (Op.RECLAIM, 0)]
+    events = [*out, (Op.READ, 0, 0), (Op.WRITE, 0, 1), (Op.READ, 1, 0)]
+    counters = held_to_the_reference(policy, {"page_cluster": 0}, events).state()["counters"]
+    assert counters["missed_copies"] == 3
+
+
+def test_fresh_on_a_machine_with_one_cpu_is_whatever_is_on_no_list(tmp_path):
+    events = [(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.EXIT, 1), (Op.WRITE, 0, 0)]
+    policy = own_policy(tmp_path, 'write_fault = ["reuse if fresh", "copy"]')
+    assert held_to_the_reference(policy, {}, events).state()["counters"]["reuses"] == 1

@@ -2,9 +2,13 @@
 """docs/reliability.md: what was done to break it, from the figures in docs/data/reliability."""
 
 import json
+import sys
 from typing import Any
 
 from _page import ROOT, emit
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from mutate import EXPLAINED  # noqa: E402: what is known of a survivor, also of one of an earlier sample
 
 TEXT = """# Reliability
 
@@ -127,7 +131,7 @@ def mutants(found: dict[str, Any]) -> str:
     if found["survivors"]:
         text += "\nNot noticed:\n"
     for each in found["survivors"]:
-        why = each["why"] or "not explained yet"
+        why = EXPLAINED.get((each["function"], each["text"])) or each["why"] or "not explained yet"
         text += f"\n* `{each['function']}`: `{each['text']}`: {why}"
     return text.rstrip("\n")
 
