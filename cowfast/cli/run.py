@@ -93,9 +93,7 @@ def _told(snapshot: str | None, quiet: bool) -> Iterator[None]:
     """If the run is interrupted, say how it can go on."""
     try:
         yield
-    except Exception:
-        raise
-    except BaseException:
+    except (KeyboardInterrupt, SystemExit):
         if snapshot is None:
             say("with --snapshot FILE the run could be gone on with", quiet)
         elif Path(snapshot).exists():

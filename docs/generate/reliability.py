@@ -8,7 +8,7 @@ from typing import Any
 from _page import ROOT, emit
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from mutate import EXPLAINED  # noqa: E402: what is known of a survivor, also of one of an earlier sample
+from mutate import EXPLAINED
 
 TEXT = """# Reliability
 
@@ -122,11 +122,8 @@ def mutants(found: dict[str, Any]) -> str:
         rows.append(f"| {name} | {one['places']:,} | {one['tried']:,} | {one['killed']:,} |")
     rows.append(f"| all | {found['places']:,} | {found['tried']:,} | {found['killed']:,} |")
     share = found["killed"] / found["tried"]
-    which = "a random sample, seed {seed}".format(**{"seed": 1} | found)
-    if found["tried"] == found["places"]:
-        which = "all that there are"
-    ways = found.get("ways", {})
-    how = "".join(f"; {ways[way]} by a {name}" for way, name in (("crash", "crash"), ("hang", "hang")) if way in ways)
+    which = "all that there are" if found["tried"] == found["places"] else f"a random sample, seed {found['seed']}"
+    how = "".join(f"; {found['ways'][way]} by a {way}" for way in ("crash", "hang") if way in found["ways"])
     text = "\n".join(rows) + f"\n\n{share:.1%} of those tried were noticed{how}. They are {which}.\n"
     if found["survivors"]:
         text += "\nNot noticed:\n"
