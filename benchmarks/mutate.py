@@ -77,7 +77,7 @@ ANSWER = re.compile(r"^(\s+)return (?!True\b|False\b|0$|1$)(.+?)(\s+#.*)?$")
 LOCAL = re.compile(
     r"^(i|w|v|k|n|d|e|at|left|to|pid|size|index|priority|span)$"
 )  # loops: without the step they would not end
-SILENT = re.compile(r"COWFAST_PREFETCH|s\.far\b|\bfar\b|ring_cap|WANT_|leaves_moved")
+SILENT = re.compile(r"COWFAST_PREFETCH|s\.far\b|\bfar\b|ring_cap|WANT_")
 
 #: (function, text) -> why no test noticed it
 _SINCE = "a test was written since (tests/test_corners.py)"

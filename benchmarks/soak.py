@@ -80,7 +80,7 @@ def _any(draw: np.random.Generator, **fixed: Any) -> dict[str, Any]:
         "lru_batch": int(draw.choice([-1, 0, 1, 2, 31])),
         "stat_flush_events": int(draw.choice([0, 1, 500])),
         "space": int(draw.choice([40, 600, 3000])),
-        "processes": int(draw.choice([2, 8, 60])),
+        "processes": int(draw.choice([2, 8, 60, 64, 65, 90])),  # to 64 who maps a page is a bit set, of more a ring
         "references": int(draw.choice([1, 40, 300])),
     }
     machine |= fixed
@@ -117,10 +117,13 @@ def _everybody(draw: np.random.Generator, machine: dict[str, Any]) -> np.ndarray
 SHAPES = {
     "any machine": Shape(_any),
     "one page, all share it": Shape(
-        lambda draw: _any(draw, space=1, processes=300, memory=int(draw.choice([0, 30]))), crowd=0.9
+        lambda draw: _any(draw, space=1, processes=int(draw.choice([64, 300])), memory=int(draw.choice([0, 30]))),
+        crowd=0.9,
     ),
     "deep fork chains": Shape(
-        lambda draw: _any(draw, processes=1000, space=20, swap_slots=5000), chain=True, crowd=0.9
+        lambda draw: _any(draw, processes=int(draw.choice([64, 1000])), space=20, swap_slots=5000),
+        chain=True,
+        crowd=0.9,
     ),
     "fork bombs at the process limit": Shape(
         lambda draw: _any(draw, processes=int(draw.choice([2, 64, 700])), space=30, swap_slots=5000),
@@ -144,7 +147,8 @@ SHAPES = {
     "batches of 0": Shape(lambda draw: _any(draw, lru_batch=0)),
     "batches of 31": Shape(lambda draw: _any(draw, lru_batch=31, memory=400)),
     "64 CPUs": Shape(
-        lambda draw: _any(draw, cpus=64, memory=int(draw.choice([0, 3000])), processes=100), EVERYTHING | {Op.CPU: 10}
+        lambda draw: _any(draw, cpus=64, memory=int(draw.choice([0, 3000])), processes=int(draw.choice([50, 100]))),
+        EVERYTHING | {Op.CPU: 10},
     ),
     "references at their width": Shape(
         lambda draw: _any(draw, memory=0, references=65_560, space=4, processes=3),

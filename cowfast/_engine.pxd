@@ -5,7 +5,7 @@
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from cowfast._layout cimport LEAF, check_t, content_t, event_t, page_t, proc_t, pte_t, ref_t, slot_t
+from cowfast._layout cimport LEAF, check_t, content_t, event_t, link_t, page_t, place_t, proc_t, pte_t, ref_t, slot_t
 
 cdef enum:
     CLUSTER = 32           # SWAP_CLUSTER_MAX
@@ -16,7 +16,9 @@ cdef struct Sim:
     uint32_t *dirs         # [processes x ndir] leaf numbers, 0 = none
     uint8_t *dir_used      # [processes x ndir / dir_group]: 1 = a leaf may be there, so that nobody walks what was never touched
     pte_t *ptes            # [leaves x 512]; leaf 0 is empty for ever
+    link_t *links          # [leaves x 512] rings of the ptes; NULL = a page's mappers are bits of page_t.who
     page_t *pages
+    place_t *places        # [pages]
     slot_t *slots
     proc_t *procs
     ref_t *refs
@@ -75,7 +77,6 @@ cdef struct Sim:
     uint32_t outcome
     uint32_t cpu
     bint far               # tables so large that prefetch pays
-    bint leaves_moved      # a leaf was given back
     uint32_t left          # the page that left the swap cache in this access
     bint unmovable, freed_slot, round_freed, round_wrote, round_cleared
     content_t value

@@ -10,6 +10,7 @@ from cowfast.policy import Policy
 
 PROFILE: str
 SIM: np.dtype[Any]
+PAGES: np.dtype[Any]
 
 class Engine:
     def __init__(self, policy: Policy, machine: Machine, *, contents: bool = False) -> None: ...

@@ -29,28 +29,26 @@ cdef extern from *:
     #else
     #define COWFAST_PREFETCH(p) ((void)(p))
     #endif
-    /* A record of 24 bytes lies across two cache lines one time in four: both are asked for. */
-    #define COWFAST_PREFETCH_PAGE(p) do { COWFAST_PREFETCH(p); COWFAST_PREFETCH((char *)(p) + 23); } while (0)
     """
     void COWFAST_PREFETCH(void *p) noexcept nogil
-    void COWFAST_PREFETCH_PAGE(page_t *p) noexcept nogil
 
 cdef extern from *:
     """
-    /* bit w: an access to a pte with these low six bits is a hit.  Read: zero page (kind 1) or present (kind 2).
-       Write: present and writable, and stored to since it was zeroed (not PTE_BLANK). */
-    static const unsigned long long cowfast_hits[2] = {0x6666666666666666ull, 0x0000000040404040ull};
+    /* The bits that an event to PAGEOUT sets first of all in a pte with these low six bits.  16 (PTE_YOUNG), if it is a hit and that is all:
+       a read of the zero page (kind 1) or a present page (kind 2); a write of what is present, writable and stored to since it was
+       zeroed (not PTE_BLANK), which makes it dirty.  An event that is no access makes it look like a swap pte with a bit that no swap
+       pte has (PTE_BUSY), so that no access to it is a hit before that event is done. */
+    #define COWFAST_READ(w) ((w) % 4 == 1 || (w) % 4 == 2 ? 16 : 0)
+    #define COWFAST_WRITE(w) ((w) % 4 == 2 && ((w) & 36) == 4 ? 24 : 0)
+    #define COWFAST_OTHER(w) 11
+    #define COWFAST_4(f, w) f(w), f((w) + 1), f((w) + 2), f((w) + 3)
+    #define COWFAST_16(f, w) COWFAST_4(f, w), COWFAST_4(f, (w) + 4), COWFAST_4(f, (w) + 8), COWFAST_4(f, (w) + 12)
+    #define COWFAST_64(f) COWFAST_16(f, 0), COWFAST_16(f, 16), COWFAST_16(f, 32), COWFAST_16(f, 48)
+    static const unsigned char cowfast_first[8][64] = {
+        {COWFAST_64(COWFAST_READ)}, {COWFAST_64(COWFAST_WRITE)}, {COWFAST_64(COWFAST_OTHER)}, {COWFAST_64(COWFAST_OTHER)},
+        {COWFAST_64(COWFAST_OTHER)}, {COWFAST_64(COWFAST_OTHER)}, {COWFAST_64(COWFAST_OTHER)}, {COWFAST_64(COWFAST_OTHER)}};
     """
-    const uint64_t HITS "cowfast_hits"[2]
-
-cdef extern from *:
-    """
-    /* What a read, a write or another event will look at behind a pte with these low three bits: nothing, the page, the slot.
-       The page of a present pte: a read never, a write if it is write-protected, another event always. */
-    static const unsigned char cowfast_behind[32][8] = {
-        {0, 0, 0, 2, 0, 0, 0, 2}, {0, 0, 1, 2, 0, 0, 0, 2}, [2 ... 31] = {0, 0, 1, 2, 0, 0, 1, 2}};
-    """
-    const uint8_t BEHIND "cowfast_behind"[32][8]
+    const uint8_t FIRST "cowfast_first"[8][64]
 
 cdef extern from *:
     """
@@ -60,33 +58,46 @@ cdef extern from *:
     #error "the engine reads several fields of a record as one little-endian word"
     #endif
     #if defined(__GNUC__) || defined(__clang__)
-    typedef unsigned long long __attribute__((__may_alias__)) cowfast_word;
+    typedef unsigned long long __attribute__((__may_alias__, __aligned__(1))) cowfast_word;
+    typedef unsigned int __attribute__((__may_alias__, __aligned__(1), __vector_size__(16))) cowfast_four;
+    #define COWFAST_FROM_BATCH ((2ull << 32) - (256ull << 32) - 1)
+    #define COWFAST_LOWEST(x) ((unsigned)__builtin_ctzll(x))
+    #define COWFAST_COUNT(x) ((unsigned)__builtin_popcountll(x))
+    /* One more process maps the page, which is nobody's alone any more: its whole record in one go. */
+    static inline __attribute__((__always_inline__)) void cowfast_gain_mapper(void *page, unsigned long long bit) {
+        cowfast_four who = {(unsigned)bit, (unsigned)(bit >> 32), 0, 0}, one = {0, 0, 1, 0}, keep = {~0u, ~0u, ~0u, ~1u};
+        cowfast_four *record = (cowfast_four *)page;
+        *record = ((*record | who) + one) & keep;
+    }
     #else
     typedef unsigned long long cowfast_word;
+    static unsigned COWFAST_LOWEST(unsigned long long x) { unsigned n = 0; while (!(x >> n & 1)) n++; return n; }
+    static unsigned COWFAST_COUNT(unsigned long long x) { unsigned n = 0; for (; x; x &= x - 1) n++; return n; }
+    static void cowfast_gain_mapper(void *page, unsigned long long bit) {
+        ((unsigned long long *)page)[0] |= bit;
+        ((unsigned *)page)[2] += 1;
+        ((unsigned *)page)[3] &= ~1u;
+    }
     #endif
-    #define COWFAST_NEXT_MASK (0xffffull << 32)
-    #define COWFAST_PREV_MASK (0xffffull << 48)
-    #define COWFAST_ALONE (1ull << 32 | 1ull << 48)
-    #define COWFAST_A_MAPPER (1ull << 32 | 1)
     """
     ctypedef unsigned long long word_t "cowfast_word"
-    const uint64_t NEXT_MASK "COWFAST_NEXT_MASK"   # of a pte as one word
-    const uint64_t PREV_MASK "COWFAST_PREV_MASK"
-    const uint64_t ALONE "COWFAST_ALONE"           # times a process: the links of its pte when nobody else maps the page
-    const uint64_t A_MAPPER "COWFAST_A_MAPPER"     # in the counts of a page
+    const uint64_t FROM_BATCH "COWFAST_FROM_BATCH"  # to refs and flags: a reference less, PG_LRU in place of PG_BATCH
+    uint32_t lowest_bit "COWFAST_LOWEST"(uint64_t x) noexcept nogil  # not of 0
+    uint32_t count_bits "COWFAST_COUNT"(uint64_t x) noexcept nogil
+    void gain_mapper "cowfast_gain_mapper"(page_t *page, uint64_t bit) noexcept nogil  # refs + 1, without PG_EXCL
 
 cdef enum:
     DEF_PRIORITY = 12
     MAX_TRIES = 18
-    NEXT_SHIFT = 32        # of pte_t.next and
-    PREV_SHIFT = 48        # pte_t.prev in the pte as one word
-    MAPS_SHIFT = 32        # of page_t.maps and
-    OWNER_SHIFT = 48       # page_t.owner in the word that begins with refs
-    FAR = 32               # software prefetch: ptes this many events ahead,
-    NEAR = 16              # the page or slot behind them this many; so many
-    NEXT = 8               # events at once what those lead to, and in fork and exit so many ptes ahead
-    DIR_GROUP = 1024       # directory entries: a page of memory
+    OWNER_SHIFT = 16       # page_t.who where rings of ptes tell who maps a page: how many, then any of them
+    HOW_MANY = 0xffff
+    FLAGS_SHIFT = 32       # page_t.refs and flags as one word
+    FAR = 32               # software prefetch in a table that is gone through: this many entries ahead,
+    NEXT = 8               # and what they lead to so many
     SOON = 4               # page records that will be taken next, this many allocations ahead
+    DIR_GROUP = 1024       # directory entries: a page of memory
+    BLOCK = 32             # events looked at before those that are no hits are dealt with
+    PTE_BUSY = 11          # in FIRST: PTE_SWAP with PTE_DIRTY
     SLICE = 65536          # events, after which it is asked again whether prefetch pays
     INACTIVE = 0
     ACTIVE = 1
@@ -110,52 +121,109 @@ cdef inline uint32_t kind_of(uint32_t word) noexcept nogil:
     return word & PTE_KIND
 
 cdef inline word_t *counts_of(page_t *page) noexcept nogil:
-    """refs, maps and owner."""
-    return <word_t *><void *>page
+    """refs and flags."""
+    return <word_t *><void *>&page.refs
 
-cdef inline uint32_t lose_mapper(page_t *page, uint64_t other) noexcept nogil:
-    """maps - 1 and refs - 1, which is returned; the owner is any of those who are left."""
-    cdef word_t *counts = counts_of(page)
-    cdef uint64_t left = (counts[0] - A_MAPPER) & ((<uint64_t>1 << OWNER_SHIFT) - 1) | other << OWNER_SHIFT
-    counts[0] = left
-    return <uint32_t>left
+# Who maps a page.  Up to MASKED processes it is a bit of ``who`` each, so that nobody else's memory is touched when one more or
+# one less does.  With more the ptes are a ring by process numbers, for a page may be mapped by few of 65,535.
 
-cdef inline void link(Sim *s, uint32_t p, uint32_t pid, pte_t *pte) noexcept nogil:
-    """pid's pte joins the ring of the page's mappers; maps + 1."""
-    cdef page_t *page = s.pages + p
-    cdef pte_t *owner
-    if page.maps == 0:
-        page.owner = <uint16_t>pid
-        pte.next = pte.prev = <uint16_t>pid
+cdef inline uint64_t bit_of(uint32_t pid) noexcept nogil:
+    return <uint64_t>1 << (pid & (MASKED - 1))
+
+cdef inline link_t *link_at(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
+    return s.links + (pte_at(s, pid, v) - s.ptes)
+
+cdef inline bint shared(Sim *s, page_t *page) noexcept nogil:
+    """Do two or more map it?"""
+    return page.who & (page.who - 1 if s.links == NULL else HOW_MANY - 1) != 0
+
+cdef inline uint32_t maps_of(Sim *s, page_t *page) noexcept nogil:
+    return count_bits(page.who) if s.links == NULL else page.who & HOW_MANY
+
+cdef inline uint32_t maps_to_3(Sim *s, page_t *page) noexcept nogil:
+    """How many map it, to 3."""
+    cdef uint64_t one = page.who, two, three
+    if s.links != NULL:
+        one &= HOW_MANY
+        return <uint32_t>one if one < 3 else 3
+    two = one & (one - 1)
+    three = two & (two - 1)
+    return <uint32_t>(one != 0) + (two != 0) + (three != 0)
+
+cdef inline void join(Sim *s, uint32_t p, uint32_t pid) noexcept nogil:
+    """pid's pte names the page."""
+    if s.links == NULL:
+        s.pages[p].who |= bit_of(pid)
     else:
-        owner = pte_at(s, page.owner, page.vpage)
-        pte.prev = page.owner
-        pte.next = owner.next
-        pte_at(s, owner.next, page.vpage).prev = <uint16_t>pid
-        owner.next = <uint16_t>pid
-    page.maps += 1
+        ring_join(s, s.pages + p, pid, s.places[p].vpage)
     s.procs[pid].present += 1
 
-cdef inline void unlink(Sim *s, uint32_t p, uint32_t pid, pte_t *pte) noexcept nogil:
-    """pid's pte leaves the ring; maps - 1."""
-    cdef page_t *page = s.pages + p
-    if page.maps > 1:
-        pte_at(s, pte.prev, page.vpage).next = pte.next
-        pte_at(s, pte.next, page.vpage).prev = pte.prev
-        page.owner = pte.next  # any of those who are left
-    page.maps -= 1
+cdef inline void part(Sim *s, uint32_t p, uint32_t pid) noexcept nogil:
+    """pid's pte names the page no more."""
+    if s.links == NULL:
+        s.pages[p].who &= ~bit_of(pid)
+    else:
+        ring_part(s, s.pages + p, pid, s.places[p].vpage)
     s.procs[pid].present -= 1
 
+cdef void ring_join(Sim *s, page_t *page, uint32_t pid, uint32_t v) noexcept nogil:
+    cdef uint32_t owner = page.who >> OWNER_SHIFT
+    cdef link_t *mine = link_at(s, pid, v)
+    cdef link_t *first
+    if page.who == 0:
+        mine.next = mine.prev = <uint16_t>pid
+        page.who = 1 | <uint64_t>pid << OWNER_SHIFT
+        return
+    first = link_at(s, owner, v)
+    mine.prev = <uint16_t>owner
+    mine.next = first.next
+    link_at(s, first.next, v).prev = <uint16_t>pid
+    first.next = <uint16_t>pid
+    page.who += 1
+
+cdef void ring_part(Sim *s, page_t *page, uint32_t pid, uint32_t v) noexcept nogil:
+    cdef link_t *mine = link_at(s, pid, v)
+    if page.who & HOW_MANY == 1:
+        page.who = 0
+        return
+    link_at(s, mine.prev, v).next = mine.next
+    link_at(s, mine.next, v).prev = mine.prev
+    page.who = (page.who & HOW_MANY) - 1 | <uint64_t>mine.next << OWNER_SHIFT  # any of those who are left
+
+cdef struct Walk:          # over those who map a page
+    uint64_t left          # bits; or how many, then
+    uint32_t pid           # this one is next
+
+cdef inline Walk walk(Sim *s, page_t *page) noexcept nogil:
+    cdef Walk at
+    at.left, at.pid = page.who, 0
+    if s.links != NULL:
+        at.left, at.pid = page.who & HOW_MANY, <uint32_t>(page.who >> OWNER_SHIFT)
+    return at
+
+cdef inline uint32_t here(Sim *s, Walk *at) noexcept nogil:
+    """Whose turn it is; somebody is left."""
+    return lowest_bit(at.left) if s.links == NULL else at.pid
+
+cdef inline void onward(Sim *s, Walk *at, uint32_t v) noexcept nogil:
+    if s.links == NULL:
+        at.left &= at.left - 1
+    else:
+        at.pid = link_at(s, at.pid, v).next
+        at.left -= 1
+
+cdef inline pte_t *any_pte(Sim *s, uint32_t p) noexcept nogil:
+    """The pte of the first of those who map the page; there is one."""
+    cdef Walk at = walk(s, s.pages + p)
+    return pte_at(s, here(s, &at), s.places[p].vpage)
+
 cdef bint any_dirty(Sim *s, uint32_t p) noexcept nogil:
-    cdef page_t *page = s.pages + p
-    cdef uint32_t n = page.maps, pid = page.owner
-    cdef pte_t *pte
-    while n:
-        pte = pte_at(s, pid, page.vpage)
-        if pte.word & PTE_DIRTY:
+    cdef uint32_t v = s.places[p].vpage
+    cdef Walk at = walk(s, s.pages + p)
+    while at.left:
+        if pte_at(s, here(s, &at), v).word & PTE_DIRTY:
             return True
-        pid = pte.next
-        n -= 1
+        onward(s, &at, v)
     return False
 
 
@@ -192,9 +260,9 @@ cdef void close_holes(Sim *s, int which) noexcept nogil:
     cdef uint32_t at = s.tail[which], to = at, n = s.span[which], p
     while n:  # a hole moves too, into the place of the next page: no branch on what nobody can predict
         p = ring[at]
-        COWFAST_PREFETCH(&s.pages[ring[at + FAR if at + FAR < s.ring_cap else 0]].lru)
+        COWFAST_PREFETCH(&s.places[ring[at + FAR if at + FAR < s.ring_cap else 0]].lru)
         ring[to] = p
-        s.pages[p].lru = to
+        s.places[p].lru = to
         to += p != 0
         to = to if to < s.ring_cap else 0
         at = at + 1 if at + 1 < s.ring_cap else 0
@@ -212,7 +280,7 @@ cdef inline void lru_place(Sim *s, uint32_t p, page_t *page, int which, bint at_
         at = s.head[which]
         s.head[which] = at + 1 if at + 1 < s.ring_cap else 0
     s.ring[which][at] = p
-    page.lru = at
+    s.places[p].lru = at
     page.flags = (page.flags & ~<uint32_t>PG_BATCH) | PG_LRU
     s.span[which] += 1
     s.length[which] += 1
@@ -224,36 +292,35 @@ cdef inline void make_room(Sim *s, uint32_t n) noexcept nogil:
     if s.span[ACTIVE] + n > s.ring_cap:
         close_holes(s, ACTIVE)
 
-cdef inline void lru_add(Sim *s, uint32_t p, bint at_tail) noexcept nogil:
+cdef inline void lru_add(Sim *s, uint32_t p) noexcept nogil:
     cdef page_t *page = s.pages + p
     cdef int which = list_of(page)
     make_room(s, 1)
-    lru_place(s, p, page, which, at_tail)
+    lru_place(s, p, page, which, False)
     changed(s, which, 1)
 
-cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) noexcept nogil:
-    """``lru_add`` of each, at the head, but of an isolated page that nobody holds any more: it is freed (6).  Then each loses
-    *drop* references.  How many are active."""
+cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n) noexcept nogil:
+    """Isolated pages come to the heads of their lists, but one that nobody holds any more: it is freed (6).  How many are active."""
     cdef uint32_t head[2]
     cdef uint32_t i, p, at, which, active = 0, dead = 0, cap = s.ring_cap
     cdef page_t *page
     make_room(s, n)
     if s.stat_step:
-        return lru_add_counted(s, pages, n, drop)
+        return lru_add_counted(s, pages, n, 0)
     head[INACTIVE], head[ACTIVE] = s.head[INACTIVE], s.head[ACTIVE]
     for i in range(n):
         p = pages[i]
         page = s.pages + p
-        if page.refs <= drop:  # not often: it would leave the list at once
+        if page.refs == 0:  # not often: it would leave the list at once
             dead += 1
-            lost_isolated(s, p, page, drop)
+            lost(s, p, page)
+            s.round_freed = True
             continue
-        page.refs -= drop
         which = list_of(page)
-        page.flags = page.flags & ~<uint32_t>PG_BATCH | PG_LRU
+        page.flags |= PG_LRU
         at = head[which]
         s.ring[which][at] = p
-        page.lru = at
+        s.places[p].lru = at
         head[which] = at + 1 if at + 1 < cap else 0
         active += which
     s.head[INACTIVE], s.head[ACTIVE] = head[INACTIVE], head[ACTIVE]
@@ -263,15 +330,14 @@ cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) no
     s.length[ACTIVE] += active
     return active
 
-cdef void lost_isolated(Sim *s, uint32_t p, page_t *page, uint32_t drop) noexcept nogil:
-    """The page was taken off its list and nobody wants it any more."""
-    page.refs -= drop
+cdef void lost(Sim *s, uint32_t p, page_t *page) noexcept nogil:
+    """A page that is on its way to a list, and that nobody else wants any more."""
+    page.refs = 0
     page.flags &= ~<uint32_t>(PG_LRU | PG_BATCH)
     free_page(s, p)
-    s.round_freed = s.round_freed or drop == 0
 
 cdef uint32_t lru_add_counted(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop) noexcept nogil:
-    """The same where the lists' statistics move in steps: they can tell an add from a put."""
+    """The same where the lists' statistics move in steps: they can tell an add from a put.  Pages of a batch *drop* its reference."""
     cdef uint32_t i, active = 0
     cdef int which
     for i in range(n):
@@ -279,7 +345,8 @@ cdef uint32_t lru_add_counted(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop
         changed(s, which, 1)
         if s.pages[pages[i]].refs == 0:
             changed(s, which, -1)
-            lost_isolated(s, pages[i], s.pages + pages[i], 0)
+            lost(s, pages[i], s.pages + pages[i])
+            s.round_freed = True
             continue
         lru_place(s, pages[i], s.pages + pages[i], which, False)
         active += which
@@ -290,7 +357,7 @@ cdef uint32_t lru_add_counted(Sim *s, uint32_t *pages, uint32_t n, uint32_t drop
 
 cdef inline void lru_remove(Sim *s, uint32_t p) noexcept nogil:
     cdef int which = list_of(s.pages + p)
-    s.ring[which][s.pages[p].lru] = 0
+    s.ring[which][s.places[p].lru] = 0
     s.length[which] -= 1
     s.pages[p].flags &= ~<uint32_t>PG_LRU
     changed(s, which, -1)
@@ -319,8 +386,14 @@ cdef inline void free_number(Sim *s, uint32_t p) noexcept nogil:
     else:
         s.page_free[s.free_movable] = p
         s.free_movable += 1
+    peak(s)
     s.live -= 1
     s.c[<int>C_PAGE_FREES] += 1
+
+cdef inline void peak(Sim *s) noexcept nogil:
+    """Asked before pages are freed, and after all events, in place of at each allocation."""
+    if s.live > s.c[<int>C_PAGES_PEAK]:
+        s.c[<int>C_PAGES_PEAK] = s.live
 
 cdef inline void put_page(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
     s.pages[p].refs -= n
@@ -332,8 +405,12 @@ cdef inline uint32_t take_movable(Sim *s) noexcept nogil:
     cdef uint32_t n = s.free_movable - 1
     s.free_movable = n
     if s.far:
-        COWFAST_PREFETCH_PAGE(s.pages + s.page_free[n - SOON if n > SOON else 0])
+        ahead_record(s, s.page_free[n - SOON if n > SOON else 0])
     return s.page_free[n]
+
+cdef inline void ahead_record(Sim *s, uint32_t p) noexcept nogil:
+    COWFAST_PREFETCH(s.pages + p)
+    COWFAST_PREFETCH(s.places + p)
 
 cdef inline uint32_t take_unmovable(Sim *s) noexcept nogil:
     s.free_unmovable -= 1
@@ -348,18 +425,14 @@ cdef inline int new_page(Sim *s, uint32_t v, uint32_t *number) noexcept nogil:
         return status
     p = take_movable(s) if s.free_movable and not s.unmovable else take_other(s)
     page = s.pages + p
+    page.who = 0
     page.refs = 1
-    page.vpage = v
-    page.slot = 0
-    page.lru = 0
     page.flags = PG_UNMOVABLE if s.unmovable and s.longterm_unmovable else 0
-    page.maps = page.owner = 0
+    s.places[p].vpage = v
     if s.contents != NULL:
         s.contents[p].first = s.contents[p].last = 0
     s.live += 1
     s.c[<int>C_PAGE_ALLOCS] += 1
-    if s.live > s.c[<int>C_PAGES_PEAK]:
-        s.c[<int>C_PAGES_PEAK] = s.live
     number[0] = p
     return OK
 
@@ -380,29 +453,67 @@ cdef inline void drain(Sim *s, uint32_t cpu) noexcept nogil:
     s.c[<int>C_DRAINS] += 1
     s.outcome |= DRAINED
     if s.batch_len[cpu]:
-        empty_batch(s, s.batch + <size_t>cpu * s.batch_size, s.batch_len + cpu)
+        empty_batch(s, cpu)
 
-cdef void empty_batch(Sim *s, uint32_t *batch, uint32_t *length) noexcept nogil:
-    cdef uint32_t n = length[0]
-    length[0] = 0
+cdef void empty_batch(Sim *s, uint32_t cpu) noexcept nogil:
+    """Every page but those that only the batch holds comes to the head of a list, and loses the batch's reference."""
+    cdef uint32_t n = s.batch_len[cpu], i, p, at, dead = 0, active = 0, cap = s.ring_cap
+    cdef uint32_t *batch = s.batch + <size_t>cpu * s.batch_size
+    cdef uint32_t *ring = s.ring[INACTIVE]
+    cdef page_t *page
+    cdef uint64_t counts
+    s.batch_len[cpu] = 0
     s.c[<int>C_DRAINED_PAGES] += n
-    lru_add_all(s, batch, n, 1)
+    make_room(s, n)
+    if s.stat_step:
+        lru_add_counted(s, batch, n, 1)
+        return
+    at = s.head[INACTIVE]
+    for i in range(n):
+        p = batch[i]
+        page = s.pages + p
+        counts = counts_of(page)[0] + FROM_BATCH
+        if <uint32_t>counts == 0 or counts & <uint64_t>PG_ACTIVE << FLAGS_SHIFT:  # not often
+            if <uint32_t>counts == 0:
+                dead += 1
+                lost(s, p, page)
+            else:
+                active += 1
+                counts_of(page)[0] = counts
+                lru_place(s, p, page, ACTIVE, False)
+            continue
+        counts_of(page)[0] = counts
+        ring[at] = p
+        s.places[p].lru = at
+        at += 1
+        if at == cap:
+            at = 0
+    s.head[INACTIVE] = at
+    n -= active + dead
+    s.span[INACTIVE] += n
+    s.length[INACTIVE] += n
 
-cdef inline void batch_put(Sim *s, uint32_t p) noexcept nogil:
-    """The batch's reference and flag are on the page already."""
-    cdef uint32_t *n = s.batch_len + s.cpu
-    s.batch[<size_t>s.cpu * s.batch_size + n[0]] = p
-    n[0] += 1
-    if n[0] >= s.batch_size:
-        drain(s, s.cpu)
+cdef bint full_batch(Sim *s, uint32_t cpu) noexcept nogil:
+    """True, so that it can be the last thing that its caller does."""
+    drain(s, cpu)
+    return True
+
+cdef inline bint batch_put(Sim *s, uint32_t p, uint32_t cpu) noexcept nogil:
+    """True.  The batch's reference and flag are on the page already."""
+    cdef uint32_t n = s.batch_len[cpu]
+    s.batch[<size_t>cpu * s.batch_size + n] = p
+    s.batch_len[cpu] = n + 1
+    if n + 1 >= s.batch_size:
+        return full_batch(s, cpu)
+    return True
 
 cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
     if s.batch_size == 0:
-        lru_add(s, p, False)
+        lru_add(s, p)
         return
     s.pages[p].refs += 1
     s.pages[p].flags |= PG_BATCH
-    batch_put(s, p)
+    batch_put(s, p, s.cpu)
 
 
 # ------------------------------------------------------------------ slots and the swap cache
@@ -445,8 +556,9 @@ cdef inline void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
     s.c[<int>C_SLOT_FREES] += 1
 
 cdef inline void uncache(Sim *s, uint32_t p, int cause) noexcept nogil:
-    cdef uint32_t n = s.pages[p].slot
-    s.pages[p].slot = 0
+    cdef uint32_t n = s.places[p].slot
+    s.places[p].slot = 0
+    s.pages[p].flags &= ~<uint32_t>PG_SWAPCACHE
     s.slots[n].page = 0
     s.slots[n].flags &= ~<uint16_t>SLOT_CACHED
     s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
@@ -455,7 +567,7 @@ cdef inline void uncache(Sim *s, uint32_t p, int cause) noexcept nogil:
 cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
     """folio_free_swap (1)."""
     cdef page_t *page = s.pages + p
-    if page.slot == 0 or page.flags & PG_WRITEBACK or s.slots[page.slot].swap_count:
+    if page.flags & (PG_SWAPCACHE | PG_WRITEBACK) != PG_SWAPCACHE or s.slots[s.places[p].slot].swap_count:
         return False
     give_up_slot(s, p, page, cause)
     put_page(s, p, 1)
@@ -463,8 +575,8 @@ cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
 
 cdef inline void give_up_slot(Sim *s, uint32_t p, page_t *page, int cause) noexcept nogil:
     """``leave`` where it is known that the page can; its reference is the caller's to drop."""
-    cdef uint32_t n = page.slot, flags = page.flags
-    if flags & (PG_DIRTY | PG_STALE) or (page.maps and any_dirty(s, p)):
+    cdef uint32_t n = s.places[p].slot, flags = page.flags
+    if flags & (PG_DIRTY | PG_STALE) or any_dirty(s, p):
         flags &= ~<uint32_t>PG_DROPPED
     else:
         flags |= PG_DROPPED
@@ -476,14 +588,14 @@ cdef inline void give_up_slot(Sim *s, uint32_t p, page_t *page, int cause) noexc
 cdef inline bint leave_trylock(Sim *s, uint32_t p, int cause) noexcept nogil:
     return not (s.pages[p].flags & PG_LOCKED) and leave(s, p, cause)
 
-cdef inline bint maybe_held(page_t *page) noexcept nogil:
+cdef inline bint maybe_held(Sim *s, page_t *page) noexcept nogil:
     """False: nobody has a get or pin of it.  True also while the event under way holds a reference of its own."""
-    return page.refs > <uint32_t>page.maps + (page.slot != 0) + ((page.flags & (PG_BATCH | PG_ISOLATED)) != 0)
+    return page.refs > maps_of(s, page) + ((page.flags & PG_SWAPCACHE) != 0) + ((page.flags & (PG_BATCH | PG_ISOLATED)) != 0)
 
 cdef uint32_t held(Sim *s, uint32_t p, uint32_t kind) noexcept nogil:
     """How many references of this kind, or of any if REF_NONE, but locks."""
     cdef uint32_t i, n = 0
-    if maybe_held(s.pages + p):
+    if maybe_held(s, s.pages + p):
         for i in range(s.ref_high):
             if s.refs[i].page == p and s.refs[i].kind != REF_LOCK and (kind == REF_NONE or s.refs[i].kind == kind):
                 n += 1
@@ -492,9 +604,11 @@ cdef uint32_t held(Sim *s, uint32_t p, uint32_t kind) noexcept nogil:
 cdef inline bint visible(Sim *s, uint32_t p, uint32_t pid, uint32_t own_maps, uint32_t own_entries) noexcept nogil:
     """Could anybody but pid read this page (7)?"""
     cdef page_t *page = s.pages + p
-    if page.maps > own_maps or (page.slot and s.slots[page.slot].swap_count > own_entries):
+    if shared(s, page) if own_maps else page.who != 0:
         return True
-    return s.ref_high and maybe_held(page) and held_by_others(s, p, pid)
+    if page.flags & PG_SWAPCACHE and s.slots[s.places[p].slot].swap_count > own_entries:
+        return True
+    return s.ref_high and maybe_held(s, page) and held_by_others(s, p, pid)
 
 cdef bint held_by_others(Sim *s, uint32_t p, uint32_t pid) noexcept nogil:
     cdef uint32_t i
@@ -609,14 +723,12 @@ cdef void ahead_taken(Sim *s, uint32_t *taken, uint32_t k, uint32_t *following) 
     """What the pages taken lead to is asked for, and the records of those that will be taken next time (as a rule; beyond
     the head, or the end of the table, they are some others)."""
     cdef uint32_t i
-    cdef page_t *page
     for i in range(CLUSTER):
-        COWFAST_PREFETCH_PAGE(s.pages + following[i])
+        ahead_record(s, following[i])
     for i in range(k):
-        page = s.pages + taken[i]
-        COWFAST_PREFETCH(s.slots + page.slot)
-        if page.maps:
-            COWFAST_PREFETCH(pte_at(s, page.owner, page.vpage))
+        COWFAST_PREFETCH(s.slots + s.places[taken[i]].slot)
+        if s.pages[taken[i]].who:
+            COWFAST_PREFETCH(any_pte(s, taken[i]))
 
 cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
     cdef uint32_t taken[CLUSTER]
@@ -627,7 +739,7 @@ cdef uint32_t shrink_inactive(Sim *s, uint32_t n) noexcept nogil:
         p = taken[i]
         taken[kept] = p
         kept += not shrink_isolated(s, p, True)
-    s.age += lru_add_all(s, taken, kept, 0)
+    s.age += lru_add_all(s, taken, kept)
     s.c[<int>C_PAGES_SCANNED] += k
     s.c[<int>C_PAGES_RECLAIMED] += k - kept
     return k - kept
@@ -640,33 +752,31 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
     k = isolate(s, ACTIVE, n, taken)
     for i in range(k):
         page = s.pages + taken[i]
-        if page.maps and not (page.flags & PG_KSM and page.flags & PG_LOCKED):
-            clear_young(s, page, owners_pte(s, page))
+        if page.who and not (page.flags & PG_KSM and page.flags & PG_LOCKED):
+            clear_young(s, taken[i], page, any_pte(s, taken[i]))
         page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
-    lru_add_all(s, taken, k, 0)
+    lru_add_all(s, taken, k)
     s.c[<int>C_PAGES_DEACTIVATED] += k
 
-cdef inline pte_t *owners_pte(Sim *s, page_t *page) noexcept nogil:
-    return pte_at(s, page.owner, page.vpage)
-
-cdef inline uint32_t clear_young(Sim *s, page_t *page, pte_t *pte) noexcept nogil:
-    """How many ptes were accessed since the last look; none is afterwards.  The first, the owner's, as a rule is the only one."""
+cdef inline uint32_t clear_young(Sim *s, uint32_t p, page_t *page, pte_t *pte) noexcept nogil:
+    """How many ptes were accessed since the last look; none is afterwards.  The first, which is given, as a rule is the only one."""
     cdef uint32_t young = pte.word & PTE_YOUNG
     pte.word ^= young
     young = young != 0
-    if page.maps > 1:
-        young += clear_others(s, page, pte.next)
+    if shared(s, page):
+        young += clear_others(s, page, s.places[p].vpage)
     return young
 
-cdef uint32_t clear_others(Sim *s, page_t *page, uint32_t pid) noexcept nogil:
-    cdef uint32_t left = page.maps - 1, young = 0
+cdef uint32_t clear_others(Sim *s, page_t *page, uint32_t v) noexcept nogil:
+    cdef uint32_t young = 0
     cdef pte_t *pte
-    while left:
-        pte = pte_at(s, pid, page.vpage)
+    cdef Walk at = walk(s, page)
+    onward(s, &at, v)
+    while at.left:
+        pte = pte_at(s, here(s, &at), v)
         young += (pte.word & PTE_YOUNG) != 0
         pte.word &= ~<uint32_t>PTE_YOUNG
-        pid = pte.next
-        left -= 1
+        onward(s, &at, v)
     return young
 
 cdef bint leave_isolated(Sim *s, uint32_t p, int cause) noexcept nogil:
@@ -698,15 +808,16 @@ cdef inline bint shrink_isolated(Sim *s, uint32_t p, bint look_at_references) no
     cdef pte_t *first = NULL
     cdef slot_t *slot
     cdef uint32_t flags = page.flags, young
+    cdef bint mapped = page.who != 0
     if flags & (PG_LOCKED | PG_WRITEBACK):
         if flags & PG_LOCKED:
             return False
         page.flags = flags | PG_RECLAIM
         return activate(s, p)
-    if page.maps:
-        first = owners_pte(s, page)
+    if mapped:
+        first = any_pte(s, p)
     if look_at_references:
-        young = clear_young(s, page, first) if page.maps else 0
+        young = clear_young(s, p, page, first) if mapped else 0
         if young:
             s.round_cleared = True
             page.flags = flags | PG_REFERENCED
@@ -715,18 +826,18 @@ cdef inline bint shrink_isolated(Sim *s, uint32_t p, bint look_at_references) no
             s.round_cleared = True
             flags &= ~<uint32_t>PG_REFERENCED
             page.flags = flags
-    if page.slot == 0:
+    if not flags & PG_SWAPCACHE:
         if page.refs + 1 >= PIN_BIAS and s.skips_pinned:
             return False
         if not slot_left(s):
             return activate(s, p)
         flags = add_to_swap(s, p, page, flags)
-    slot = s.slots + page.slot
-    if page.maps:
-        flags = unmap(s, page, slot, first, flags)
+    slot = s.slots + s.places[p].slot
+    if mapped:
+        flags = unmap(s, p, page, slot, first, flags)
     page.flags = flags & ~<uint32_t>PG_LRU
     if page.refs != 1:  # somebody else than the swap cache has it, so that it is not written and not freed
-        return (page.maps or (page.refs + 1 >= PIN_BIAS and s.rechecks_pinned)) and activate(s, p)
+        return (page.who != 0 or (page.refs + 1 >= PIN_BIAS and s.rechecks_pinned)) and activate(s, p)
     if flags & PG_DIRTY and not write_out(s, p, page, slot):
         return False
     remove_mapping(s, p, page, slot)
@@ -734,36 +845,38 @@ cdef inline bint shrink_isolated(Sim *s, uint32_t p, bint look_at_references) no
 
 cdef inline uint32_t add_to_swap(Sim *s, uint32_t p, page_t *page, uint32_t flags) noexcept nogil:
     cdef uint32_t n = new_slot(s)
-    page.slot = n
+    s.places[p].slot = n
     page.refs += 1
     s.slots[n].page = p
     s.slots[n].flags = SLOT_USED | SLOT_CACHED
     s.c[<int>C_SWAP_CACHE_ADDS] += 1
     s.c[<int>C_SWAP_CACHE_READDS] += (flags & PG_REMOVED) != 0
-    return (flags | PG_DIRTY) & ~<uint32_t>PG_REMOVED
+    return (flags | PG_DIRTY | PG_SWAPCACHE) & ~<uint32_t>PG_REMOVED
 
-cdef inline uint32_t unmap(Sim *s, page_t *page, slot_t *slot, pte_t *pte, uint32_t flags) noexcept nogil:
-    """All ptes, the owner's first, become swap entries, so that nobody needs the ring any more; or none does, for it is
-    pinned.  The page's flags."""
-    cdef uint32_t maps = page.maps, left = maps, pid = page.owner, dirty = 0, entry = page.slot << PTE_SHIFT | PTE_SWAP
+cdef inline uint32_t unmap(Sim *s, uint32_t p, page_t *page, slot_t *slot, pte_t *pte, uint32_t flags) noexcept nogil:
+    """All ptes, the first of which is given, become swap entries, so that nobody needs a ring any more; or none does, for the
+    page is pinned.  The page's flags."""
+    cdef uint32_t maps = 0, pid, dirty = 0, entry = s.places[p].slot << PTE_SHIFT | PTE_SWAP, v = s.places[p].vpage
     cdef bint refused = page.refs + 1 >= PIN_BIAS and s.refuses_pinned and flags & PG_EXCL
+    cdef Walk at = walk(s, page)
     if flags & PG_EXCL:
         entry |= PTE_WRITE
     while True:
+        pid = here(s, &at)
         dirty |= pte.word & PTE_DIRTY
         if not refused:
             pte.word = entry
             s.procs[pid].present -= 1
             s.procs[pid].swapped += 1
-        left -= 1
-        if left == 0:
+        maps += 1
+        onward(s, &at, v)
+        if at.left == 0:
             break
-        pid = pte.next
-        pte = pte_at(s, pid, page.vpage)
+        pte = pte_at(s, here(s, &at), v)
     if not refused:
         slot.swap_count += maps
         page.refs -= maps
-        page.maps = 0
+        page.who = 0
         flags &= ~<uint32_t>PG_EXCL
     dirty = dirty != 0  # no branch: nobody can predict it
     return (flags | dirty * PG_DIRTY) & ~<uint32_t>(dirty * PG_DROPPED)
@@ -776,7 +889,7 @@ cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexc
         leave_isolated(s, p, C_REMOVALS_BY_CAUSE__WRITEPAGE)
         return False
     if s.contents != NULL:
-        s.slot_contents[page.slot] = s.contents[p]
+        s.slot_contents[s.places[p].slot] = s.contents[p]
     slot.flags = (slot.flags & ~<uint16_t>SLOT_BLANK) | (SLOT_BLANK if flags & PG_BLANK else 0)
     page.flags = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
     if flags & PG_BLANK and s.blank_io_free:
@@ -797,7 +910,7 @@ cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexc
 
 cdef inline void remove_mapping(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexcept nogil:
     """7.10: reclaim and the swap cache alone hold it."""
-    cdef uint32_t n = page.slot, shadow = s.age + (not s.shadow_before)
+    cdef uint32_t n = s.places[p].slot, shadow = s.age + (not s.shadow_before)
     s.age += 1
     uncache(s, p, C_REMOVALS_BY_CAUSE__RECLAIM)
     if slot.swap_count:
@@ -875,7 +988,7 @@ cdef void touch(Sim *s, uint32_t p, bint needed_fault) noexcept nogil:
     if page.flags & PG_LRU:
         lru_remove(s, p)
         page.flags |= PG_ACTIVE
-        lru_add(s, p, False)
+        lru_add(s, p)
     else:
         page.flags |= PG_ACTIVE
 
@@ -907,7 +1020,7 @@ cdef inline uint32_t take_out(Sim *s, pte_t *pte) noexcept nogil:
     """A page that nobody else maps and that is on a list is isolated; 0: another."""
     cdef uint32_t p = pte.word >> PTE_SHIFT
     cdef page_t *page = s.pages + p
-    if kind_of(pte.word) != PTE_PRESENT or page.maps != 1 or not page.flags & PG_LRU:
+    if kind_of(pte.word) != PTE_PRESENT or shared(s, page) or not page.flags & PG_LRU:
         return 0
     lru_remove(s, p)
     page.flags = (page.flags | PG_ISOLATED) & ~<uint32_t>PG_REFERENCED
@@ -933,7 +1046,7 @@ cdef void pageout_one(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
             put_out_back(s, p)
 
 cdef void pageout(Sim *s, uint32_t pid, uint32_t v, uint64_t n) noexcept nogil:
-    """The pages taken are chained by ``lru``, which is free while a page is on no list."""
+    """The pages taken are chained by ``place_t.lru``, which is free while a page is on no list."""
     cdef uint64_t i, end = v + n
     cdef uint32_t first = 0, last = 0, kept = 0, p, following
     drain(s, s.cpu)
@@ -946,26 +1059,26 @@ cdef void pageout(Sim *s, uint32_t pid, uint32_t v, uint64_t n) noexcept nogil:
         i += 1
         if p == 0:
             continue
-        s.pages[p].lru = 0
+        s.places[p].lru = 0
         if last:
-            s.pages[last].lru = p
+            s.places[last].lru = p
         else:
             first = p
         last = p
     p, last = first, 0
     while p:
-        following = s.pages[p].lru
+        following = s.places[p].lru
         if not shrink_page(s, p, s.pageout_looks):
-            s.pages[p].lru = 0
+            s.places[p].lru = 0
             if last:
-                s.pages[last].lru = p
+                s.places[last].lru = p
             else:
                 kept = p
             last = p
         p = following
     flush_plug(s)
     while kept:
-        following = s.pages[kept].lru
+        following = s.places[kept].lru
         put_out_back(s, kept)
         kept = following
 
@@ -981,10 +1094,10 @@ cdef Situation situation(Sim *s, uint32_t p, bint write, bint exclusive, bint ma
     cdef Situation now
     cdef uint32_t bits = 0
     now.refs = page.refs
-    now.maps = page.maps
+    now.maps = maps_of(s, page)
     now.swap_count = 0
-    if page.slot:
-        now.swap_count = s.slots[page.slot].swap_count
+    if page.flags & PG_SWAPCACHE:
+        now.swap_count = s.slots[s.places[p].slot].swap_count
         bits |= IS_CACHED
     if page.flags & PG_KSM:
         bits |= IS_KSM
@@ -1057,14 +1170,14 @@ cdef enum:
     VERDICT_COPY = 64
     VERDICT_QUICK = 128    # nothing but that: a copy of an ordinary page which others map, a reuse that nobody could see
 
-cdef inline uint32_t verdict_index(Sim *s, page_t *page) noexcept nogil:
+cdef inline uint32_t verdict_index(Sim *s, uint32_t p, page_t *page) noexcept nogil:
     """Five flags, refs to 7, maps to 3, then swap full, in the swap cache, named by a swap pte."""
-    cdef uint32_t at = page.flags & 31 | <uint32_t>swap_full(s) << 10, refs = page.refs, maps = page.maps
+    cdef uint32_t at = page.flags & 31 | <uint32_t>swap_full(s) << 10, refs = page.refs
     at |= (refs if refs < 7 else 7) << 5
-    at |= (maps if maps < 3 else 3) << 8
-    if page.slot:
+    at |= maps_to_3(s, page) << 8
+    if page.flags & PG_SWAPCACHE:
         at |= 1 << 11
-        if s.slots[page.slot].swap_count:
+        if s.slots[s.places[p].slot].swap_count:
             at |= 1 << 12
     return at
 
@@ -1076,12 +1189,12 @@ cdef inline uint8_t quick_reuse(Situation *now) noexcept nogil:
     cdef int64_t known = now.maps + ((now.predicates & IS_CACHED) != 0) + ((now.predicates & IS_OFF_LRU) != 0)
     return VERDICT_REUSE | (VERDICT_QUICK if now.maps == 1 and now.swap_count == 0 and now.refs <= known else 0)
 
-cdef inline bint plainly_shared(page_t *page) noexcept nogil:
-    """Most write faults are about one: others map it, and there is nothing else to ask about."""
-    return page.maps > 1 and not page.slot and page.flags & (PG_EXCL | PG_KSM | PG_LOCKED | PG_WRITEBACK | PG_LRU) == PG_LRU
+cdef inline bint plain(page_t *page) noexcept nogil:
+    """If others map it there is nothing else to ask about."""
+    return page.flags & (PG_EXCL | PG_KSM | PG_LOCKED | PG_WRITEBACK | PG_LRU | PG_SWAPCACHE) == PG_LRU
 
 cdef uint8_t shared_verdict(Sim *s) noexcept nogil:
-    """What the table says of all plainly shared pages, whichever check says it; 0 if that depends on how many share one."""
+    """What the table says of all plain pages that others map, whichever check says it; 0 if that depends on how many share one."""
     cdef uint8_t verdict = s.verdict[2 << 8 | 2 << 5 | PG_LRU] & ~31
     cdef uint32_t full, maps, refs
     for full in range(2):
@@ -1147,7 +1260,7 @@ cdef inline uint32_t entry_index(Sim *s, page_t *page, uint32_t word, bint write
     """refs to 7, maps to 3, swap ptes but this one to 3; then on the LRU, KSM, in the swap cache, swap full, write, marked, past.
     Past the cache the slot goes with the pte, and swap may be full no longer."""
     cdef uint32_t at = page.refs if page.refs < 7 else 7, count = s.slots[word >> PTE_SHIFT].swap_count - 1
-    at |= (<uint32_t>page.maps if page.maps < 3 else 3) << 3
+    at |= maps_to_3(s, page) << 3
     at |= (count if count < 3 else 3) << 5
     at |= (page.flags & (PG_LRU | PG_KSM)) << 6 | (word & PTE_WRITE) << 10 | <uint32_t>write << 11
     if past:
@@ -1310,7 +1423,7 @@ cdef uint32_t blame(Sim *s, uint32_t p, uint32_t pid, uint32_t index) noexcept n
         return CAUSE_PRE_CHECK
     if page.flags & PG_KSM:
         return CAUSE_KSM
-    if page.slot:
+    if page.flags & PG_SWAPCACHE:
         return CAUSE_SWAP_CACHE
     if page.flags & PG_BATCH:
         return CAUSE_LRU_BATCH
@@ -1347,7 +1460,7 @@ cdef pte_t *install(Sim *s, uint32_t pid, uint32_t v, uint32_t p, bint write) no
     pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG
     if write:
         pte.word |= PTE_WRITE | PTE_DIRTY | blank_bit(s.pages + p)
-    link(s, p, pid, pte)
+    join(s, p, pid)
     if s.exclusive:
         s.pages[p].flags |= PG_EXCL
     s.procs[pid].flags |= PROC_HAS_ANON
@@ -1424,7 +1537,7 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
     cdef uint32_t p = pte.word >> PTE_SHIFT, index = 0
     cdef page_t *page = s.pages + p
     cdef int status
-    cdef uint32_t verdict = 0 if unshare else s.verdict[verdict_index(s, page)]
+    cdef uint32_t verdict = 0 if unshare else s.verdict[verdict_index(s, p, page)]
     index = verdict & 31
     if verdict & VERDICT_REUSE or (verdict == 0 and decide(s, p, pid, not unshare, &index)):
         s.outcome |= REUSED
@@ -1453,51 +1566,56 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
         stored(s, pte)
     return OK
 
-cdef uint32_t quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
+cdef inline bint no_room(Sim *s, uint32_t n) noexcept nogil:
+    """Would so many more pages need reclaim, or a number that was never used (for which a larger table may be wanted first)?"""
+    return s.live + n > s.roomy or s.free_movable < n
+
+cdef bint quick_write_in_rings(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
+    return quick_write(s, pid, v, pte, True)
+
+cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint rings) noexcept nogil:
     """A store to a write-protected pte of which the table knows all: others map the page, nobody pins it and there is
-    room for a copy; or nobody else could read it and it is reused.  The verdict; 0: nothing is done, the long way.
+    room for a copy; or nobody else could read it and it is reused.  False: nothing is done, the long way.
     Only where nobody asks for contents or outcomes."""
-    cdef word_t *mine = <word_t *><void *>pte
-    cdef uint64_t word = mine[0]
-    cdef uint32_t p = <uint32_t>word >> PTE_SHIFT, before, after
+    cdef uint32_t word = pte.word, p = word >> PTE_SHIFT, verdict
     cdef page_t *page = s.pages + p
-    cdef uint32_t verdict = s.shared if plainly_shared(page) else 0
+    cdef uint64_t who = page.who
+    verdict = s.shared if plain(page) and who & (HOW_MANY - 1 if rings else who - 1) else 0
     if not verdict:
-        verdict = s.verdict[verdict_index(s, page)]
+        verdict = s.verdict[verdict_index(s, p, page)]
     if not verdict & VERDICT_QUICK:
-        return 0
-    if verdict & VERDICT_COPY:
-        if page.refs >= PIN_BIAS or s.live >= s.roomy:
-            return 0
-        if s.free_movable:
-            p = take_movable(s)
-        elif s.next_page <= s.memory:
-            p = s.next_page
-            s.next_page += 1
-        else:
-            return 0
-        s.live += 1
-        if s.live > s.c[<int>C_PAGES_PEAK]:
-            s.c[<int>C_PAGES_PEAK] = s.live
-        s.quick_copies += 1
-        mine[0] = <uint64_t>(p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY) | pid * ALONE
-        after = word >> NEXT_SHIFT & 0xffff
-        before = word >> PREV_SHIFT
-        pte_at(s, before, v).next = <uint16_t>after
-        pte_at(s, after, v).prev = <uint16_t>before
-        lose_mapper(page, after)
-        page = s.pages + p
-        counts_of(page)[0] = A_MAPPER + 1 | <uint64_t>pid << OWNER_SHIFT  # the batch holds one too
-        page.flags = s.made
-        page.vpage = v
-        page.slot = 0
-        s.cpu = s.procs[pid].cpu
-        batch_put(s, p)
-    else:
+        return False
+    if verdict & VERDICT_REUSE:
         page.flags = (page.flags | s.made & PG_EXCL) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
-        pte.word = (<uint32_t>word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
+        pte.word = (word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
         s.quick_reuses += 1
-    return verdict
+        return True
+    if page.refs >= PIN_BIAS or s.live >= s.roomy:
+        return False
+    if s.free_movable:
+        p = take_movable(s)
+    elif s.next_page <= s.memory:
+        p = s.next_page
+        s.next_page += 1
+    else:
+        return False
+    s.live += 1
+    s.quick_copies += 1
+    pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG | PTE_WRITE | PTE_DIRTY
+    page.refs -= 1
+    if rings:
+        ring_part(s, page, pid, v)
+    else:
+        page.who = who & ~bit_of(pid)
+    page = s.pages + p
+    s.places[p].vpage = v
+    counts_of(page)[0] = 2 | <uint64_t>s.made << FLAGS_SHIFT  # the pte's and the batch's
+    if rings:
+        page.who = 0
+        ring_join(s, page, pid, v)
+    else:
+        page.who = bit_of(pid)
+    return batch_put(s, p, s.procs[pid].cpu)
 
 cdef void count_quick(Sim *s) noexcept nogil:
     """What ``quick_write`` did becomes counts: several each, so that it counts one itself."""
@@ -1528,10 +1646,10 @@ cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32
     if s.contents != NULL:
         s.contents[p] = s.contents[old]
     s.pages[p].flags |= page.flags & PG_BLANK
-    unlink(s, old, pid, pte)
+    part(s, old, pid)
     install(s, pid, v, p, not unshare)
     page.refs -= 1
-    if s.copy_leaves and page.maps == 0:
+    if s.copy_leaves and page.who == 0:
         leave_trylock(s, old, C_REMOVALS_BY_CAUSE__COPY)
     put_page(s, old, 1)
     s.outcome |= COPIED
@@ -1572,7 +1690,8 @@ cdef inline int read_page(Sim *s, uint32_t v, uint32_t n, bint cached, uint32_t 
         return status
     s.pages[p].flags |= refault(s, n) | read_from_device(s, p, n)
     if cached:
-        s.pages[p].slot = n
+        s.places[p].slot = n
+        s.pages[p].flags |= PG_SWAPCACHE
         s.slots[n].page = p
         s.slots[n].flags |= SLOT_CACHED
         s.c[<int>C_SWAP_CACHE_ADDS] += 1
@@ -1650,7 +1769,9 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     cdef proc_t *proc = s.procs + pid
     cdef page_t *page
     cdef bint drains
-    if slot.flags & SLOT_CACHED or s.sync or s.live >= s.roomy or s.free_movable == 0 or ahead_window(s, proc, v) > 1:
+    if slot.flags & SLOT_CACHED:
+        return quick_cached(s, pid, v, pte, write)
+    if s.sync or no_room(s, 1) or ahead_window(s, proc, v) > 1:
         return False
     length = s.batch_len[proc.cpu] + 1
     count = slot.swap_count - 1
@@ -1672,13 +1793,13 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     if does & ENTRY_LEAVES:
         flags |= PG_DIRTY | PG_REMOVED | PG_DROPPED
         page.refs = 2
-        page.slot = 0
         free_the_slot(s, n)
         s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
         s.c[<int>C_REMOVALS_BY_CAUSE__SWAP_IN] += 1
     else:
+        flags |= PG_SWAPCACHE
         page.refs = 3
-        page.slot = n
+        s.places[p].slot = n
         slot.page = p
         slot.flags |= SLOT_CACHED
     word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG
@@ -1687,13 +1808,14 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
         flags &= ~<uint32_t>(PG_BLANK | PG_DROPPED)
     elif does & ENTRY_WRITABLE:
         word |= PTE_WRITE | (PTE_BLANK if flags & PG_BLANK else 0)
-    page.vpage = v
-    page.lru = 0
+    s.places[p].vpage = v
     page.flags = flags
-    page.maps = 1
-    page.owner = <uint16_t>pid
+    if s.links == NULL:
+        page.who = bit_of(pid)
+    else:
+        page.who = 0
+        ring_join(s, page, pid, v)
     pte.word = word
-    pte.next = pte.prev = <uint16_t>pid
     proc.swapped -= 1
     proc.present += 1
     proc.flags |= PROC_HAS_ANON
@@ -1701,8 +1823,6 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     s.batch[<size_t>proc.cpu * s.batch_size + length - 1] = p
     s.batch_len[proc.cpu] = length
     s.live += 1
-    if s.live > s.c[<int>C_PAGES_PEAK]:
-        s.c[<int>C_PAGES_PEAK] = s.live
     s.c[<int>C_FAULTS] += 1
     s.c[<int>C_SWAP_INS] += 1
     s.c[<int>C_MAJOR_FAULTS] += 1
@@ -1710,6 +1830,36 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     s.c[<int>C_PAGE_ALLOCS] += 1
     if drains:
         drain(s, proc.cpu)
+    return True
+
+cdef bint quick_cached(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
+    """The same of a page that is in the swap cache.  False also where bits of others' ptes would be asked: hits that come later
+    may be in them already (``settle``)."""
+    cdef uint32_t n = pte.word >> PTE_SHIFT, p = s.slots[n].page, does, verdict
+    cdef page_t *page = s.pages + p
+    cdef bint mapped = page.who != 0
+    if page.flags & (PG_LOCKED | PG_WRITEBACK | PG_READAHEAD | PG_KSM) or no_room(s, 1):
+        return False
+    page.refs += 1  # the lookup's, the pte's in the end
+    does = s.entry[entry_index(s, page, pte.word, write, False)]
+    if does & (ENTRY_KNOWN | ENTRY_DRAINS | ENTRY_LEAVES_LATE) != ENTRY_KNOWN or (mapped and does & ENTRY_LEAVES):
+        page.refs -= 1
+        return False
+    if mapped and write and not does & ENTRY_WRITABLE:  # a write fault follows, which the table has to know
+        verdict = maps_to_3(s, page) + 1
+        verdict = page.flags & 31 | <uint32_t>swap_full(s) << 10 | (page.refs if page.refs < 7 else 7) << 5 \
+            | (verdict if verdict < 3 else 3) << 8 | 1 << 11 | <uint32_t>(s.slots[n].swap_count > 1) << 12
+        if not s.verdict[verdict]:
+            page.refs -= 1
+            return False
+    s.cpu = s.procs[pid].cpu
+    s.freed_slot = False
+    s.left = 0
+    s.procs[pid].ra_last = v + 1
+    s.c[<int>C_FAULTS] += 1
+    s.c[<int>C_SWAP_INS] += 1
+    s.c[<int>C_SWAP_CACHE_HITS] += 1
+    map_known(s, pid, v, pte, n, p, write, write, does)
     return True
 
 cdef inline void went_alone(proc_t *proc, uint32_t v) noexcept nogil:
@@ -1782,7 +1932,7 @@ cdef inline void map_entry(Sim *s, uint32_t pid, pte_t *pte, uint32_t p, bint wr
     pte.word = p << PTE_SHIFT | PTE_PRESENT | PTE_YOUNG
     if writable:
         pte.word |= PTE_WRITE | blank_bit(page) | (PTE_DIRTY if write else 0)
-    link(s, p, pid, pte)
+    join(s, p, pid)
     if exclusive:
         page.flags |= PG_EXCL
     s.procs[pid].flags |= PROC_HAS_ANON
@@ -1800,6 +1950,10 @@ cdef inline int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32
             does = s.entry[entry_index(s, page, pte.word, write, past)]
     if does == 0:
         return map_unknown(s, pid, v, pte, n, p, write, store, past, drained)
+    return map_known(s, pid, v, pte, n, p, write, store, does)
+
+cdef int map_known(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, uint32_t p, bint write, bint store, uint32_t does) noexcept nogil:
+    cdef page_t *page = s.pages + p
     free_entry(s, pid, n)
     if does & ENTRY_LEAVES:
         give_up_slot(s, p, page, C_REMOVALS_BY_CAUSE__SWAP_IN)
@@ -1884,138 +2038,138 @@ cdef bint next_leaf(Sim *s, uint32_t pid, uint32_t *d) noexcept nogil:
             d[0] += 1
     return False
 
-cdef enum:
-    FEW = 64               # processes, up to which a fork or exit looks up all leaves at one place of the directories beforehand
-
-cdef struct Column:
-    pte_t *ptes
-    uint32_t *leaves       # one place of the directories, the first process's; the others' each ndir further
-    size_t ndir
-    pte_t *leaf[FEW]       # of few processes: where their leaves are
-
-cdef inline bint column_at(Sim *s, uint32_t d, Column *column) noexcept nogil:
-    """True: few processes, ``leaf`` is filled."""
-    cdef uint32_t pid
-    column.ptes, column.leaves, column.ndir = s.ptes, s.dirs + d, s.ndir
-    if s.processes > FEW:
-        return False
-    for pid in range(s.processes):
-        column.leaf[pid] = column.ptes + <size_t>column.leaves[pid * column.ndir] * LEAF
-    return True
-
-cdef inline pte_t *in_column(Column *column, size_t pid, uint32_t i, bint few) noexcept nogil:
-    """pid's pte i in this column."""
-    return (column.leaf[pid] if few else column.ptes + <size_t>column.leaves[pid * column.ndir] * LEAF) + i
-
-cdef inline uint64_t ahead_leaf(word_t *mine, uint32_t i, page_t *pages, Column *column, bint few) noexcept nogil:
-    """The page FAR ptes on (for a swap pte some other: it does no harm), and NEXT ptes on the ring's next pte; that pte."""
-    cdef uint64_t pte = mine[(i + NEXT) & (LEAF - 1)]
-    COWFAST_PREFETCH_PAGE(pages + (<uint32_t>mine[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
-    COWFAST_PREFETCH(in_column(column, pte >> NEXT_SHIFT & 0xffff, (i + NEXT) & (LEAF - 1), few))
-    return pte
-
 cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept nogil:
-    """The child's 512 ptes are the parent's, both read-only; it goes behind its parent in each ring."""
-    cdef word_t *mine = <word_t *><void *>pte_at(s, pid, d << 9)
-    cdef word_t *theirs = <word_t *><void *>pte_make(s, child, d << 9)
-    cdef Column column
-    cdef bint few, pinned = s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED
-    if not pinned and uniform_leaf(mine):
-        copy_uniform_leaf(s, pid, child, mine, theirs, pte_at(s, mine[0] >> NEXT_SHIFT & 0xffff, d << 9))
-        return OK
-    few = column_at(s, d, &column)
-    if pinned:
-        return copy_leaf(s, pid, child, d, mine, theirs, &column, few, False, True)
+    """The child's 512 ptes are the parent's, both read-only."""
+    cdef uint32_t *mine = <uint32_t *><void *>pte_at(s, pid, d << 9)
+    cdef uint32_t *theirs = <uint32_t *><void *>pte_make(s, child, d << 9)
+    cdef uint32_t i, word
+    cdef bint full
     if s.far:
-        return copy_leaf(s, pid, child, d, mine, theirs, &column, few, True, False)
-    if few:
-        return copy_leaf(s, pid, child, d, mine, theirs, &column, True, False, False)
-    return copy_leaf(s, pid, child, d, mine, theirs, &column, False, False, False)
+        ahead_first(s, mine)
+    if s.fork_rule and s.procs[pid].flags & PROC_HAS_PINNED:
+        return copy_pinned_leaf(s, pid, child, d, mine, theirs)
+    full = full_leaf(mine)
+    for i in range(LEAF):  # four at a time
+        word = mine[i] & ~<uint32_t>(PTE_WRITE | PTE_BLANK)
+        mine[i] = word
+        theirs[i] = word & ~<uint32_t>PTE_YOUNG
+    if s.links != NULL:
+        count_leaf_in_rings(s, child, d, theirs)
+    elif full:
+        count_full_leaf(s, child, theirs)
+    elif s.far:
+        count_leaf(s, child, theirs, True)
+    else:
+        count_leaf(s, child, theirs, False)
+    return OK
 
-cdef inline bint uniform_leaf(word_t *mine) noexcept nogil:
-    """Is every pte of the leaf present, and the next in its ring of the same process (itself, or the last child)?"""
-    cdef uint64_t first = mine[0], others = (first ^ PTE_PRESENT) & PTE_KIND
-    cdef uint32_t i, k
-    for i in range(0, LEAF, 16):
-        for k in range(16):
-            others |= (mine[i + k] ^ first) & (NEXT_MASK | PTE_KIND)
-        if others:  # as a rule among the first
+cdef inline void ahead_of(Sim *s, uint32_t word) noexcept nogil:
+    """The page or slot behind a pte, without a branch."""
+    cdef size_t swapped = word & 1  # PTE_SWAP; of the zero page and of nothing it is number 0
+    COWFAST_PREFETCH(<char *>s.pages + (-swapped & <size_t>(<char *>s.slots - <char *>s.pages)) + (<size_t>(word >> PTE_SHIFT) << (4 - swapped)))
+
+cdef void ahead_first(Sim *s, uint32_t *mine) noexcept nogil:
+    cdef uint32_t i
+    for i in range(FAR):
+        ahead_of(s, mine[i])
+
+cdef inline bint full_leaf(uint32_t *mine) noexcept nogil:
+    """Is every pte of the leaf present?"""
+    cdef uint32_t i, k, others
+    for i in range(0, LEAF, 32):
+        others = 0
+        for k in range(32):
+            others |= mine[i + k] ^ PTE_PRESENT
+        if others & PTE_KIND:  # as a rule among the first
             return False
     return True
 
-cdef inline uint64_t parents_pte(uint64_t pte, uint32_t child) noexcept nogil:
-    return (pte & ~(<uint64_t>(PTE_WRITE | PTE_BLANK) | NEXT_MASK)) | <uint64_t>child << NEXT_SHIFT
-
-cdef inline uint64_t childs_pte(uint64_t pte, uint32_t parent) noexcept nogil:
-    return (pte & ~(<uint64_t>(PTE_WRITE | PTE_BLANK | PTE_YOUNG) | PREV_MASK)) | <uint64_t>parent << PREV_SHIFT
-
-cdef inline void gain_mapper(page_t *page) noexcept nogil:
-    counts_of(page)[0] += A_MAPPER
-    page.flags &= ~<uint32_t>PG_EXCL
-
-cdef void copy_uniform_leaf(Sim *s, uint32_t pid, uint32_t child, word_t *mine, word_t *theirs, pte_t *nexts) noexcept nogil:
-    """All ptes present, all rings lead to one other leaf, or each to itself: nothing depends on the single pte."""
+cdef void count_full_leaf(Sim *s, uint32_t child, uint32_t *theirs) noexcept nogil:
+    """512 pages have one more mapper."""
+    cdef uint32_t i
+    cdef uint64_t bit = bit_of(child)
     cdef page_t *pages = s.pages
-    cdef uint64_t pte
-    cdef uint32_t i, k
-    for i in range(LEAF):
-        pte = mine[i]
-        mine[i] = parents_pte(pte, child)
-        theirs[i] = childs_pte(pte, pid)
-    for i in range(0, LEAF, 8):
-        for k in range(8):
-            nexts[i + k].prev = <uint16_t>child  # a parent alone is its own neighbour
     if s.far:
         for i in range(LEAF):
-            COWFAST_PREFETCH(pages + (<uint32_t>theirs[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))  # the counts and flags of one
-            gain_mapper(pages + (<uint32_t>theirs[i] >> PTE_SHIFT))
+            COWFAST_PREFETCH(pages + (theirs[(i + FAR) & (LEAF - 1)] >> PTE_SHIFT))
+            gain_mapper(pages + (theirs[i] >> PTE_SHIFT), bit)
     else:
         for i in range(LEAF):
-            gain_mapper(pages + (<uint32_t>theirs[i] >> PTE_SHIFT))
+            gain_mapper(pages + (theirs[i] >> PTE_SHIFT), bit)
     s.procs[child].present += LEAF
     s.c[<int>C_PTES_COPIED] += LEAF
 
-cdef inline int copy_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, word_t *mine, word_t *theirs, Column *column, bint few,
-                          bint far, bint pinned) noexcept nogil:
-    """A pte is one word to load and one to store: number and bits, then next, then prev.  A process that has *pinned* copies
-    its pinned pages at once, and may find no room for that."""
+cdef inline void count_leaf(Sim *s, uint32_t child, uint32_t *theirs, bint far) noexcept nogil:
+    """What the child's ptes name has one more mapper, or one more swap pte."""
+    cdef uint32_t i, word, present = 0, swapped = 0, zeros = 0
+    cdef uint64_t bit = bit_of(child)
     cdef page_t *pages = s.pages
-    cdef page_t *page
-    cdef uint64_t pte
-    cdef uint32_t i, others = 0, swapped = 0, zeros = 0, early = 0
-    cdef int status = OK
     for i in range(LEAF):
         if far:
-            ahead_leaf(mine, i, pages, column, few)
-        pte = mine[i]
-        if pte & PTE_KIND == PTE_PRESENT:
-            page = pages + (<uint32_t>pte >> PTE_SHIFT)
-            if pinned and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
-                early += 1
-                others += 1
-                status = early_copy(s, <uint32_t>pte >> PTE_SHIFT, child, (d << 9) + i)
-                if status:
-                    others += LEAF - 1 - i
-                    break
-                continue
-            mine[i] = parents_pte(pte, child)
-            theirs[i] = childs_pte(pte, pid)
-            in_column(column, pte >> NEXT_SHIFT & 0xffff, i, few).prev = <uint16_t>child  # a parent alone is its own neighbour
-            gain_mapper(page)
-            continue
-        others += 1
-        if pte & PTE_KIND == PTE_SWAP:
-            mine[i] = pte & ~<uint64_t>PTE_WRITE
-            theirs[i] = <uint32_t>pte & ~<uint32_t>PTE_WRITE
-            s.slots[<uint32_t>pte >> PTE_SHIFT].swap_count += 1
+            ahead_of(s, theirs[(i + FAR) & (LEAF - 1)])
+        word = theirs[i]
+        if kind_of(word) == PTE_PRESENT:
+            gain_mapper(pages + (word >> PTE_SHIFT), bit)
+            present += 1
+        elif kind_of(word) == PTE_SWAP:
+            s.slots[word >> PTE_SHIFT].swap_count += 1
             swapped += 1
-        elif <uint32_t>pte:
-            theirs[i] = PTE_ZERO
-            zeros += 1
-    s.procs[child].present += LEAF - others
+        else:
+            zeros += word != 0
+    copied(s, child, present, swapped, zeros)
+
+cdef void count_leaf_in_rings(Sim *s, uint32_t child, uint32_t d, uint32_t *theirs) noexcept nogil:
+    cdef uint32_t i, word, present = 0, swapped = 0, zeros = 0
+    for i in range(LEAF):
+        ahead_of(s, theirs[(i + FAR) & (LEAF - 1)])
+        word = theirs[i]
+        if kind_of(word) == PTE_PRESENT:
+            ring_join(s, s.pages + (word >> PTE_SHIFT), child, (d << 9) + i)
+            gain_mapper(s.pages + (word >> PTE_SHIFT), 0)
+            present += 1
+        elif kind_of(word) == PTE_SWAP:
+            s.slots[word >> PTE_SHIFT].swap_count += 1
+            swapped += 1
+        else:
+            zeros += word != 0
+    copied(s, child, present, swapped, zeros)
+
+cdef void copied(Sim *s, uint32_t child, uint32_t present, uint32_t swapped, uint32_t zeros) noexcept nogil:
+    s.procs[child].present += present
     s.procs[child].swapped += swapped
     s.procs[child].zeros += zeros
-    s.c[<int>C_PTES_COPIED] += LEAF - others + swapped + zeros + early
+    s.c[<int>C_PTES_COPIED] += present + swapped + zeros
+
+cdef int copy_pinned_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d, uint32_t *mine, uint32_t *theirs) noexcept nogil:
+    """A process that has pinned copies its pinned pages at once, and may find no room for that."""
+    cdef page_t *page
+    cdef uint32_t i, p, present = 0, swapped = 0, zeros = 0
+    cdef int status = OK
+    for i in range(LEAF):
+        p = mine[i] >> PTE_SHIFT
+        page = s.pages + p
+        if kind_of(mine[i]) == PTE_PRESENT and page.refs >= PIN_BIAS and (s.fork_rule == 1 or page.flags & PG_EXCL):
+            s.c[<int>C_PTES_COPIED] += 1
+            status = early_copy(s, p, child, (d << 9) + i)
+            if status:
+                break
+            continue
+        mine[i] &= ~<uint32_t>(PTE_WRITE | PTE_BLANK)
+        theirs[i] = mine[i] & ~<uint32_t>PTE_YOUNG
+        if kind_of(mine[i]) == PTE_PRESENT:
+            present += 1
+            page.refs += 1
+            page.flags &= ~<uint32_t>PG_EXCL
+            if s.links == NULL:
+                page.who |= bit_of(child)
+            else:
+                ring_join(s, page, child, (d << 9) + i)
+        elif kind_of(mine[i]) == PTE_SWAP:
+            s.slots[p].swap_count += 1
+            swapped += 1
+        else:
+            zeros += mine[i] != 0
+    copied(s, child, present, swapped, zeros)
     return status
 
 cdef int early_copy(Sim *s, uint32_t old, uint32_t child, uint32_t v) noexcept nogil:
@@ -2037,8 +2191,8 @@ cdef inline void zap(Sim *s, uint32_t pid, pte_t *pte) noexcept nogil:
     pte.word = 0
     if kind_of(word) == PTE_PRESENT:
         p = word >> PTE_SHIFT
-        unlink(s, p, pid, pte)
-        if s.pages[p].maps == 0 and s.pages[p].slot:
+        part(s, p, pid)
+        if s.pages[p].who == 0 and s.pages[p].flags & PG_SWAPCACHE:
             leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
         put_page(s, p, 1)
     elif kind_of(word) == PTE_SWAP:
@@ -2048,7 +2202,7 @@ cdef inline void zap(Sim *s, uint32_t pid, pte_t *pte) noexcept nogil:
         if s.slots[n].swap_count == 0:
             if not s.slots[n].flags & SLOT_CACHED:
                 free_the_slot(s, n)
-            elif s.pages[s.slots[n].page].maps == 0 or swap_full(s):
+            elif s.pages[s.slots[n].page].who == 0 or swap_full(s):
                 leave_trylock(s, s.slots[n].page, C_REMOVALS_BY_CAUSE__ZAP)
     else:
         s.procs[pid].zeros -= 1
@@ -2067,41 +2221,48 @@ cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept
             zap(s, pid, pte)
         v += 1
 
-cdef inline void zap_leaf(Sim *s, uint32_t pid, word_t *mine, Column *column, bint few, bint far) noexcept nogil:
-    """``zap`` of 512 ptes.  A pte alone in its ring is its own neighbour, so the ring needs no question.  Pages that
-    nobody refers to any more are noted without a branch, which nobody could predict, and freed a little later, in order."""
+cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, uint32_t *mine, bint rings, bint far) noexcept nogil:
+    """``zap`` of 512 ptes.  Pages that nobody refers to any more are noted without a branch, which nobody could predict, and
+    freed a little later, in order."""
     cdef page_t *pages = s.pages
     cdef page_t *page
-    cdef size_t before, after
-    cdef uint64_t pte
     cdef uint32_t dead[LEAF]
-    cdef uint32_t i, p, left, others = 0, ndead = 0
-    for i in range(LEAF):
-        if far:
-            pte = ahead_leaf(mine, i, pages, column, few)
-            COWFAST_PREFETCH(in_column(column, pte >> PREV_SHIFT, (i + NEXT) & (LEAF - 1), few))
-        pte = mine[i]
-        if pte & PTE_KIND != PTE_PRESENT:
+    cdef uint32_t i = 0, p, word, refs, others = 0, ndead = 0
+    cdef uint64_t others_bits = ~bit_of(pid)
+    while True:
+        while i < LEAF:  # calls nothing, so that all that it needs is in registers
+            if far:
+                ahead_of(s, mine[(i + FAR) & (LEAF - 1)])
+            word = mine[i]
+            p = word >> PTE_SHIFT
+            page = pages + p
+            if rings or kind_of(word) != PTE_PRESENT or page.flags & PG_SWAPCACHE:
+                break
+            page.who &= others_bits
+            refs = page.refs - 1
+            page.refs = refs
+            dead[ndead] = p
+            ndead += refs == 0
+            i += 1
+        if i == LEAF:
+            break
+        if kind_of(word) == PTE_PRESENT:
+            if rings:
+                ring_part(s, page, pid, (d << 9) + i)
+            else:
+                page.who &= others_bits
+            if page.flags & PG_SWAPCACHE and page.who == 0:
+                ndead = bury(s, dead, ndead)
+                leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
+            page.refs -= 1
+            dead[ndead] = p
+            ndead += page.refs == 0
+        else:
             others += 1
-            if <uint32_t>pte:
+            if word:
                 ndead = bury(s, dead, ndead)
                 zap(s, pid, <pte_t *>(mine + i))
-            continue
-        before = pte >> PREV_SHIFT
-        after = pte >> NEXT_SHIFT & 0xffff
-        in_column(column, before, i, few).next = <uint16_t>after
-        in_column(column, after, i, few).prev = <uint16_t>before
-        p = <uint32_t>pte >> PTE_SHIFT
-        page = pages + p
-        left = lose_mapper(page, after)
-        if page.slot and page.maps == 0:
-            page.refs += 1
-            ndead = bury(s, dead, ndead)
-            leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
-            page.refs -= 1
-            left = page.refs
-        dead[ndead] = p
-        ndead += left == 0
+        i += 1
     bury(s, dead, ndead)
     memset(mine, 0, LEAF * sizeof(pte_t))
     s.procs[pid].present -= LEAF - others
@@ -2109,49 +2270,58 @@ cdef inline void zap_leaf(Sim *s, uint32_t pid, word_t *mine, Column *column, bi
 
 cdef uint32_t bury(Sim *s, uint32_t *dead, uint32_t n) noexcept nogil:
     """``free_page`` of each, in order; of those that are on a list and nothing else the counts are kept until the end."""
-    cdef uint32_t i, p
-    cdef uint32_t gone[2]
-    cdef page_t *page
-    gone[0] = gone[1] = 0
+    cdef uint32_t i, p, flags, active, both = 0, actives = 0, cap = s.ring_cap
+    cdef uint32_t *ring = s.ring[INACTIVE]  # the other begins *cap* further
+    cdef uint32_t *free = s.page_free + s.free_movable
+    cdef bint far = s.far
+    if s.stat_step:
+        for i in range(n):
+            free_page(s, dead[i])
+        return 0
     for i in range(n):
-        if s.far and i + NEXT < n:
-            page = s.pages + dead[i + NEXT]
-            COWFAST_PREFETCH(s.ring[list_of(page)] + page.lru)
+        if far and i + NEXT < n:
+            COWFAST_PREFETCH(s.places + dead[i + 2 * NEXT if i + 2 * NEXT < n else i])
+            p = dead[i + NEXT]
+            COWFAST_PREFETCH(s.ring[list_of(s.pages + p)] + s.places[p].lru)
         p = dead[i]
-        page = s.pages + p
-        if page.flags & (PG_LRU | PG_LOCKED | PG_UNMOVABLE) != PG_LRU or s.stat_step:
+        flags = s.pages[p].flags
+        if flags & (PG_LRU | PG_LOCKED | PG_UNMOVABLE) != PG_LRU:
+            s.free_movable = free - s.page_free
             free_page(s, p)
+            free = s.page_free + s.free_movable
             continue
-        s.ring[list_of(page)][page.lru] = 0
-        gone[list_of(page)] += 1
-        page.flags = 0
-        s.page_free[s.free_movable] = p
-        s.free_movable += 1
-    for i in range(2):
-        s.length[i] -= gone[i]
-        s.live -= gone[i]
-        s.c[<int>C_PAGE_FREES] += gone[i]
+        s.pages[p].flags = 0
+        active = flags // PG_ACTIVE & 1
+        ring[active * cap + s.places[p].lru] = 0
+        both += 1
+        actives += active
+        free[0] = p
+        free += 1
+    s.free_movable = free - s.page_free
+    s.length[INACTIVE] -= both - actives
+    s.length[ACTIVE] -= actives
+    peak(s)
+    s.live -= both
+    s.c[<int>C_PAGE_FREES] += both
     return 0
 
 cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
     """The address space goes; its leaves are empty by then and go back."""
     cdef uint32_t d = 0
     cdef uint32_t *leaf
-    cdef word_t *mine
-    cdef Column column
-    cdef bint few
+    cdef uint32_t *mine
     if s.unmap_drains:
         drain(s, s.cpu)
     while next_leaf(s, pid, &d):
-        mine = <word_t *><void *>pte_at(s, pid, d << 9)
-        few = column_at(s, d, &column)
+        mine = <uint32_t *><void *>pte_at(s, pid, d << 9)
         if s.far:
-            zap_leaf(s, pid, mine, &column, few, True)
-        elif few:
-            zap_leaf(s, pid, mine, &column, True, False)
+            ahead_first(s, mine)
+        if s.links != NULL:
+            zap_leaf(s, pid, d, mine, True, True)
+        elif s.far:
+            zap_leaf(s, pid, d, mine, False, True)
         else:
-            zap_leaf(s, pid, mine, &column, False, False)
-        s.leaves_moved = True
+            zap_leaf(s, pid, d, mine, False, False)
         leaf = s.dirs + <size_t>pid * s.ndir + d
         s.leaf_free[s.nleaf_free] = leaf[0]
         s.nleaf_free += 1
@@ -2196,11 +2366,11 @@ cdef int prefetch(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept n
     drain(s, s.cpu)
     return OK
 
-cdef bint wants_fault(page_t *page, int rule) noexcept nogil:
+cdef bint wants_fault(Sim *s, page_t *page, int rule) noexcept nogil:
     if rule == 1:
         return True
     if rule == 2:
-        return not page.flags & PG_KSM and page.maps > 1
+        return not page.flags & PG_KSM and shared(s, page)
     return rule == 3 and not page.flags & PG_EXCL
 
 cdef int reach(Sim *s, uint32_t pid, uint32_t v, uint32_t flags, int rule, bint pin, uint32_t *found) noexcept nogil:
@@ -2233,7 +2403,7 @@ cdef int reach(Sim *s, uint32_t pid, uint32_t v, uint32_t flags, int rule, bint 
                 return status
             continue
         page = s.pages + (pte.word >> PTE_SHIFT)
-        if write or pte.word & PTE_WRITE or not wants_fault(page, rule):
+        if write or pte.word & PTE_WRITE or not wants_fault(s, page, rule):
             break
         s.c[<int>C_FAULTS] += 1
         s.outcome |= FAULT
@@ -2276,52 +2446,48 @@ cdef void drop(Sim *s, uint32_t number) noexcept nogil:
 
 cdef void pinwrite(Sim *s, uint32_t p) noexcept nogil:
     cdef page_t *page = s.pages + p
-    cdef uint32_t n, pid
-    cdef pte_t *pte
+    cdef uint32_t v = s.places[p].vpage
+    cdef Walk at
     if p == 0:
         s.outcome |= SKIPPED
         return
     if s.contents != NULL:
         s.contents[p].first = <uint32_t>(s.time + 1)
     page.flags = (page.flags | PG_STALE) & ~<uint32_t>(PG_BLANK | PG_DROPPED)
-    n = page.maps
-    pid = page.owner
-    while n:
-        pte = pte_at(s, pid, page.vpage)
-        pte.word &= ~<uint32_t>PTE_BLANK
-        pid = pte.next
-        n -= 1
+    at = walk(s, page)
+    while at.left:
+        pte_at(s, here(s, &at), v).word &= ~<uint32_t>PTE_BLANK
+        onward(s, &at, v)
 
-cdef bint mergeable(page_t *page) noexcept nogil:
-    return not page.flags & PG_LOCKED and page.refs == <uint32_t>page.maps + (page.slot != 0)
+cdef bint mergeable(Sim *s, page_t *page) noexcept nogil:
+    return not page.flags & PG_LOCKED and page.refs == maps_of(s, page) + ((page.flags & PG_SWAPCACHE) != 0)
 
 cdef void merge(Sim *s, uint32_t pid, uint32_t v, uint32_t other) noexcept nogil:
     cdef pte_t *mine = pte_at(s, pid, v)
     cdef pte_t *theirs = pte_at(s, other, v)
     cdef pte_t *pte
-    cdef uint32_t a = mine.word >> PTE_SHIFT, b = theirs.word >> PTE_SHIFT, n, at
+    cdef uint32_t a = mine.word >> PTE_SHIFT, b = theirs.word >> PTE_SHIFT
     cdef page_t *pa = s.pages + a
     cdef page_t *pb = s.pages + b
+    cdef Walk at
     if kind_of(mine.word) != PTE_PRESENT or kind_of(theirs.word) != PTE_PRESENT or other == pid or a == b \
-            or not s.procs[other].flags & PROC_ALIVE or pa.flags & PG_KSM or not (mergeable(pa) and mergeable(pb)):
+            or not s.procs[other].flags & PROC_ALIVE or pa.flags & PG_KSM or not (mergeable(s, pa) and mergeable(s, pb)):
         s.outcome |= SKIPPED
         return
     s.c[<int>C_MERGES] += 1
-    n = pb.maps
-    at = pb.owner
-    while n:
-        pte = pte_at(s, at, v)
+    at = walk(s, pb)
+    while at.left:
+        pte = pte_at(s, here(s, &at), v)
         if pte.word & PTE_DIRTY:
             pb.flags = (pb.flags | PG_DIRTY) & ~<uint32_t>PG_DROPPED
         pte.word &= ~<uint32_t>(PTE_WRITE | PTE_DIRTY | PTE_BLANK)
-        at = pte.next
-        n -= 1
+        onward(s, &at, v)
     pb.flags = (pb.flags | PG_KSM) & ~<uint32_t>PG_EXCL
-    unlink(s, a, pid, mine)
+    part(s, a, pid)
     mine.word = b << PTE_SHIFT | PTE_PRESENT | (mine.word & PTE_YOUNG)
-    link(s, b, pid, mine)
+    join(s, b, pid)
     pb.refs += 1
-    if pa.maps == 0:
+    if pa.who == 0:
         leave_trylock(s, a, C_REMOVALS_BY_CAUSE__MERGE)
     put_page(s, a, 1)
 
@@ -2512,106 +2678,256 @@ cdef void specials(Sim *s) noexcept nogil:
     if s.wb_len and s.wb_due[s.wb_head] < s.special:
         s.special = s.wb_due[s.wb_head]
 
-cdef inline pte_t *pte_of(Sim *s, event_t *e) noexcept nogil:
-    """The pte that an event is about; an empty one for an event that is refused or names none."""
-    return pte_at(s, e.pid, e.page) if e.pid < s.processes and e.page < s.space else s.ptes
+# The way of events of which nothing is told: hits, and what the tables settle, that is write faults, swap-ins and pageouts of one page.
+#
+# Whether an event is a hit nobody can predict.  So all hits of a block of events come first, without a branch, and what else there
+# is in it afterwards: a hit changes two bits of its pte, which nothing of all this looks at in the pte of another event.  Where that
+# does not hold, what came too early is taken back, and the block ends there.
 
-cdef struct Ahead:
-    pte_t *at[FAR]         # where the ptes of the next events are
-    pte_t *asked[2][NEXT]  # those behind which a page or slot will be looked at, of the last NEXT events that were looked at and those before
-    uint32_t page[2][NEXT]
-    uint32_t n[2]
-    char *table[3]         # what BEHIND says: nothing (this), pages, slots,
-    size_t size[3]         # and the size of a record
+cdef struct Block:
+    pte_t *at[BLOCK]       # of each event
+    uint32_t was[BLOCK]    # its word before
+    uint32_t missed[BLOCK]  # the events that are no hits
+    uint32_t n             # events
+    uint32_t misses
 
-cdef inline void ahead_event(Sim *s, Ahead *next, event_t *e, int64_t i) noexcept nogil:
-    """Event *i*, at *e*, is next: asks for what those behind it need.  Nothing here branches on what an event is, which nobody could
-    predict: those that need more are noted, and asked about NEXT events later, all at once."""
-    cdef pte_t *pte = pte_of(s, e + FAR)
-    cdef uint32_t word, behind
-    cdef uint32_t *n = next.n
-    next.at[i & (FAR - 1)] = pte
-    COWFAST_PREFETCH(pte)
-    pte = next.at[(i + NEAR) & (FAR - 1)]
-    word = pte.word
-    behind = BEHIND[e[<int>NEAR].op & 31][word & 7]
-    COWFAST_PREFETCH_PAGE(<page_t *>(next.table[behind] + (word >> PTE_SHIFT) * next.size[behind]))
-    next.asked[0][n[0]] = pte
-    next.page[0][n[0]] = e[<int>NEAR].page
-    n[0] += behind != 0
-    if i % NEXT == 0:
-        ahead_asked(s, next)
-
-cdef void ahead_asked(Sim *s, Ahead *next) noexcept nogil:
-    """The page in the swap cache behind a slot, the neighbours in the ring of a pte."""
-    cdef uint32_t k, v
-    cdef pte_t *pte
-    for k in range(next.n[1]):
-        pte = next.asked[1][k]
-        v = next.page[1][k]
-        if kind_of(pte.word) == PTE_SWAP:
-            COWFAST_PREFETCH_PAGE(s.pages + s.slots[pte.word >> PTE_SHIFT].page)
-        elif v < s.space:
-            COWFAST_PREFETCH(pte_at(s, pte.next, v))
-            COWFAST_PREFETCH(pte_at(s, pte.prev, v))
-    next.n[1] = next.n[0]
-    next.n[0] = 0
-    memcpy(next.asked[1], next.asked[0], sizeof(next.asked[0]))
-    memcpy(next.page[1], next.page[0], sizeof(next.page[0]))
-
-cdef inline event_t *short_way(Sim *s, event_t *e, event_t *end, Ahead *next, int64_t i, int64_t n) noexcept nogil:
-    """Hits, and write faults and swap-ins that the tables settle, up to the first other event or *end*; which one.  If *next* is
-    given it knows the ptes of the events from e on, which is the i-th of n."""
+cdef inline event_t *hits(Sim *s, event_t *e, event_t *end) noexcept nogil:
+    """Hits, up to the first other event; which one."""
     cdef uint32_t *dirs = s.dirs
     cdef pte_t *ptes = s.ptes
     cdef size_t ndir = s.ndir, processes = s.processes, pid
     cdef uint64_t event
     cdef pte_t *pte
-    cdef uint32_t last = <uint32_t>(s.space - 1), word, op, v
+    cdef uint32_t last = <uint32_t>(s.space - 1), op, v, word, does
     while e < end:
         memcpy(&event, e, 8)  # op, flags, pid and page in one load
         # Turned by 16 bits, with the bit of read or write gone, this is a process number, or what is no access is above all.
         pid = (<uint32_t>event >> 16 | <uint32_t>event << 16) & ~<uint32_t>(WRITE << 16)
         v = event >> 32
-        if next == NULL:
-            if pid >= processes or v > last:
-                return e
-            pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
-        else:
-            pte = next.at[i & (FAR - 1)]
-            if i + FAR < n:
-                ahead_event(s, next, e, i)
-            i += 1
-            if pid >= processes or v > last:
-                return e
+        if pid >= processes or v > last:
+            break
         op = event & WRITE
+        pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
         word = pte.word
-        if HITS[op] >> (word & 63) & 1:  # one branch: on read or write alone nobody can predict it
-            pte.word = word | PTE_YOUNG | op << 3
-        elif word & (PTE_KIND | PTE_WRITE) | op << 3 == (PTE_PRESENT | WRITE << 3):
-            if not quick_write(s, <uint32_t>pid, v, pte):
-                return e
-        elif word & PTE_KIND != PTE_SWAP or not quick_swap_in(s, <uint32_t>pid, v, pte, op == WRITE):
-            return e
+        does = FIRST[op][word & 63]
+        if not does:
+            break
+        pte.word = word | does
         e += 1
     return e
 
-cdef inline bint one_page_out(Sim *s, event_t *e) noexcept nogil:
-    """Pageout of one page, and nothing wrong with it: done.  The most frequent of all other events."""
-    if e.op | <uint32_t>e.flags << 8 != PAGEOUT or e.arg > 1 or e.pid >= s.processes or e.page >= s.space:
+cdef inline void look_at(Sim *s, Block *block, event_t *first, event_t *end) noexcept nogil:
+    """The ptes of the events from *first* on, and all that hits do: a block of them, to *end*, or to an event that the long way may refuse."""
+    cdef uint32_t *dirs = s.dirs
+    cdef pte_t *ptes = s.ptes
+    cdef size_t ndir = s.ndir, processes = s.processes, pid
+    cdef uint64_t event
+    cdef pte_t *pte
+    cdef event_t *e = first
+    cdef event_t *limit = first + BLOCK if end - first > BLOCK else end
+    cdef uint32_t last = <uint32_t>(s.space - 1), op, v, word, does, k = 0, missed = 0
+    while e < limit:
+        memcpy(&event, e, 8)
+        op = <uint16_t>event
+        pid = <uint16_t>(event >> 16)
+        v = event >> 32
+        if op > PAGEOUT or pid >= processes or v > last:
+            break
+        pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
+        word = pte.word
+        does = FIRST[op][word & 63]
+        pte.word = word | does
+        block.at[k] = pte
+        block.was[k] = word
+        block.missed[missed] = k
+        missed += 1 - does // PTE_YOUNG
+        k += 1
+        e += 1
+    block.n = k
+    block.misses = missed
+
+cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
+    """Up to the first event for the long way, or *end*; which one."""
+    cdef Block block
+    cdef uint32_t done
+    cdef uint64_t time = s.time
+    cdef event_t *first
+    block.misses = 0
+    while e < end:
+        if block.misses == 0:  # or as long as there is nothing but hits
+            first = e
+            e = hits(s, e, end)
+            time += e - first
+            if e == end:
+                return e
+        look_at(s, &block, e, end)
+        done = settle(s, &block, e, time, block.n)
+        if done < block.n:
+            take_back(&block, e, done)
+            return e + done
+        e += done
+        time += done
+        if done < BLOCK:
+            return e
+    return e
+
+cdef inline void locate(Sim *s, Block *block, event_t *first, event_t *end) noexcept nogil:
+    """The first half of ``look_at``, where tables are large: the ptes are asked for."""
+    cdef uint32_t *dirs = s.dirs
+    cdef pte_t *ptes = s.ptes
+    cdef size_t ndir = s.ndir, processes = s.processes, pid
+    cdef uint64_t event
+    cdef pte_t *pte
+    cdef event_t *e = first
+    cdef event_t *limit = first + BLOCK if end - first > BLOCK else end
+    cdef uint32_t last = <uint32_t>(s.space - 1), op, v, k = 0
+    while e < limit:
+        memcpy(&event, e, 8)
+        op = <uint16_t>event
+        pid = <uint16_t>(event >> 16)
+        v = event >> 32
+        if op > PAGEOUT or pid >= processes or v > last:
+            break
+        pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
+        COWFAST_PREFETCH(pte)
+        block.at[k] = pte
+        k += 1
+        e += 1
+    block.n = k
+
+cdef inline void look_at_located(Sim *s, Block *block, event_t *first, event_t *end) noexcept nogil:
+    """The second half, not beyond *end*: the pages and slots are asked for of all events that are no hits."""
+    cdef pte_t *pte
+    cdef uint32_t word, does, k, missed = 0, n = block.n
+    if n > end - first:
+        n = end - first
+    for k in range(n):
+        pte = block.at[k]
+        word = pte.word
+        does = FIRST[first[k].op][word & 63]
+        pte.word = word | does
+        block.was[k] = word
+        block.missed[missed] = k
+        missed += 1 - does // PTE_YOUNG
+    for k in range(missed):
+        ahead_of(s, block.was[block.missed[k]])
+    block.n = n
+    block.misses = missed
+
+cdef inline void ahead_swapped(Sim *s, Block *block) noexcept nogil:
+    """The pages in the swap cache behind slots that were asked for a block ago."""
+    cdef uint32_t k, word
+    for k in range(block.misses):
+        word = block.was[block.missed[k]]
+        if word & PTE_BUSY == PTE_SWAP:
+            ahead_record(s, s.slots[word >> PTE_SHIFT].page)  # or a shadow: no harm
+
+cdef event_t *short_far(Sim *s, event_t *e, event_t *end, event_t *last) noexcept nogil:
+    """The same where tables are large, with three blocks on the way: the first is dealt with, what the second needs is asked for,
+    and the ptes of the third, which may be those of events after *end*, up to *last*."""
+    cdef Block blocks[3]
+    cdef Block *block = blocks
+    cdef Block *second = blocks + 1
+    cdef Block *third = blocks + 2
+    cdef Block *done_with
+    cdef uint32_t done
+    cdef uint64_t time = s.time
+    locate(s, block, e, last)
+    locate(s, second, e + block.n, last if block.n == BLOCK else e)
+    look_at_located(s, block, e, end)
+    while block.n:
+        locate(s, third, e + block.n + second.n, last if second.n == BLOCK else e)
+        look_at_located(s, second, e + block.n, end)
+        ahead_swapped(s, block)
+        done = settle(s, block, e, time, block.n + second.n)
+        if done < block.n:
+            take_back(second, e + block.n, 0)
+            take_back(block, e, done)
+            return e + done
+        e += done
+        time += done
+        done_with = block
+        block, second, third = second, third, done_with
+    return e
+
+cdef uint32_t settle(Sim *s, Block *block, event_t *first, uint64_t time, uint32_t on_the_way) noexcept nogil:
+    """The events of a block that are no hits; how many events of the block are done with.  So many are *on_the_way* from the first on."""
+    cdef uint32_t i, k, op, word
+    cdef pte_t *pte
+    cdef event_t *e
+    for k in range(block.misses):
+        i = block.missed[k]
+        e = first + i
+        pte = block.at[i]
+        op = e.op
+        word = pte.word
+        if word & (PTE_KIND | PTE_WRITE) | op << 3 == (PTE_PRESENT | WRITE << 3):
+            if s.links == NULL and quick_write(s, e.pid, e.page, pte, False):
+                continue
+            if s.links != NULL and quick_write_in_rings(s, e.pid, e.page, pte):
+                continue
+            if write_alone(s, e.pid, e.page, pte):
+                continue
+        elif op > WRITE:
+            if word & PTE_BUSY == PTE_BUSY:
+                pte.word = block.was[i]
+            if one_page_out(s, e, time + i):
+                if s.special >= time + on_the_way:
+                    continue
+                i += 1  # a write will end before some of those on the way
+        elif word & PTE_KIND == PTE_SWAP:
+            if word & PTE_BUSY == PTE_SWAP and (quick_swap_in(s, e.pid, e.page, pte, op == WRITE)
+                                                or swap_in_alone(s, e.pid, e.page, pte, op == WRITE)):
+                continue
+        elif FIRST[op][word & 63]:  # a hit by now
+            pte.word = word | FIRST[op][word & 63]
+            continue
+        return i
+    return block.n
+
+cdef void take_back(Block *block, event_t *first, uint32_t i) noexcept nogil:
+    """What events from i on did first, the last of them first."""
+    cdef uint32_t word, n = block.n
+    while n > i:
+        n -= 1
+        word = block.was[n]
+        # if it is another word now, a fault that came first made it anew
+        if block.at[n].word == word | FIRST[first[n].op][word & 63]:
+            block.at[n].word = word
+
+cdef bint write_alone(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
+    """The long way of a write fault, if it asks nothing of others' ptes."""
+    cdef uint32_t p = pte.word >> PTE_SHIFT
+    if no_room(s, 1) or (shared(s, s.pages + p) and not s.verdict[verdict_index(s, p, s.pages + p)]):
         return False
-    if not s.procs[e.pid].flags & PROC_ALIVE:
+    s.cpu = s.procs[pid].cpu
+    s.freed_slot = False
+    s.left = 0
+    s.c[<int>C_FAULTS] += 1
+    write_fault(s, pid, v, pte, True, False)
+    return True
+
+cdef bint swap_in_alone(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
+    """The same of a swap-in, which reads one page and may need another for a copy of it."""
+    cdef proc_t *proc = s.procs + pid
+    if no_room(s, 2) or s.slots[pte.word >> PTE_SHIFT].flags & SLOT_CACHED or ahead_window(s, proc, v) > 1:
         return False
+    s.cpu = proc.cpu
+    s.freed_slot = False
+    s.left = 0
+    s.c[<int>C_FAULTS] += 1
+    swap_in(s, pid, v, pte, write, write)
+    return True
+
+cdef inline bint one_page_out(Sim *s, event_t *e, uint64_t time) noexcept nogil:
+    """Pageout of one page, and nothing wrong with it: done."""
+    if e.op != PAGEOUT or e.arg > 1 or not s.procs[e.pid].flags & PROC_ALIVE:
+        return False
+    s.time = time
     s.cpu = s.procs[e.pid].cpu
     s.freed_slot = False
     pageout_one(s, e.pid, e.page)
     return True
-
-cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
-    return short_way(s, e, end, NULL, 0, 0)
-
-cdef event_t *short_far(Sim *s, event_t *e, event_t *end, Ahead *next, int64_t i, int64_t n) noexcept nogil:
-    return short_way(s, e, end, next, i, n)
 
 cdef int long_way(Sim *s, event_t *e, uint64_t time, uint32_t *outcome, content_t *value) noexcept nogil:
     """Any event, and what is told of it."""
@@ -2647,45 +2963,28 @@ cdef int64_t run_told(Sim *s, event_t *events, int64_t start, int64_t n, uint32_
 
 cdef int64_t run_counted(Sim *s, event_t *events, int64_t start, int64_t n, int *status) noexcept nogil:
     """The same where nobody asks for outcomes or contents: up to the next event with something due no event looks at the time."""
-    cdef Ahead next
     cdef event_t *e = events + start
     cdef event_t *end = events + n
     cdef event_t *due
     cdef event_t *other
     cdef uint64_t time = s.time
-    cdef int64_t k, left
-    next.table[0], next.table[1], next.table[2] = <char *>&next, <char *>s.pages, <char *>s.slots
-    next.size[0], next.size[1], next.size[2] = 0, sizeof(page_t), sizeof(slot_t)
-    s.leaves_moved = True
     while e < end:
         due = end
         if s.special <= time:
             due = e
         elif s.special - time < <uint64_t>(end - e):
             due = e + (s.special - time)
-        if s.far:
-            if s.leaves_moved:  # after an exit a leaf may be somebody else's
-                s.leaves_moved = False
-                left = end - e
-                for k in range(FAR if FAR < left else left):
-                    next.at[(e - events + k) & (FAR - 1)] = pte_of(s, e + k)
-                next.n[0] = next.n[1] = 0
-            other = short_far(s, e, due, &next, e - events, n)
-            if other == due and due + FAR < end:
-                ahead_event(s, &next, due, due - events)
-        else:
-            other = short_near(s, e, due)
+        s.time = time
+        other = short_far(s, e, due, end) if s.far else short_near(s, e, due)
         time += other - e
+        s.time = time
         e = other
         if e < end:  # another event, or one with something due
-            s.time = time
-            if time >= s.special or not one_page_out(s, e):
-                status[0] = long_way(s, e, time, NULL, NULL)
-                if status[0]:
-                    return e - events
+            status[0] = long_way(s, e, time, NULL, NULL)
+            if status[0]:
+                return e - events
             e += 1
             time += 1
-    s.time = time
     return n
 
 
@@ -2705,6 +3004,8 @@ PROFILE = COWFAST_PROFILE.decode()
 _GUP = ("plain", "write fault", "unshare if mapped twice", "unshare if not exclusive")
 _FORK = ("never", "maybe pinned", "exclusive and maybe pinned")
 _PROTECT = ("never", "exclusive and dirty", "exclusive")
+#: A page as ``Engine.pages`` shows it.
+PAGES = np.dtype([("refs", "u4"), ("maps", "u2"), ("flags", "u4"), ("vpage", "u4"), ("slot", "u4")])
 _PREFETCH_ABOVE = 2 << 20  # bytes of tables from which on software prefetch pays (docs/performance.md)
 _MOST = (1 << 26) - 1
 _DIRECTORIES = ("dirs", "dir_used")  # in a snapshot the place of each leaf stands for them
@@ -2787,7 +3088,6 @@ _FIELDS = [  # of Sim, but for the pointers
     ("outcome", "u4", <char *>&_sim.outcome - <char *>&_sim),
     ("cpu", "u4", <char *>&_sim.cpu - <char *>&_sim),
     ("far", "i4", <char *>&_sim.far - <char *>&_sim),
-    ("leaves_moved", "i4", <char *>&_sim.leaves_moved - <char *>&_sim),
     ("left", "u4", <char *>&_sim.left - <char *>&_sim),
     ("unmovable", "i4", <char *>&_sim.unmovable - <char *>&_sim),
     ("freed_slot", "i4", <char *>&_sim.freed_slot - <char *>&_sim),
@@ -2845,7 +3145,7 @@ cdef class Engine:
         s.ndir = (s.ndir + s.dir_group - 1) // s.dir_group * s.dir_group
         s.batch_size = sw.batch if machine.lru_batch < 0 else machine.lru_batch
         s.memory = machine.memory
-        s.roomy = (s.memory or 0xffffffff) if s.batch_size else 0
+        s.roomy = (s.memory or 0x7fffffff) if s.batch_size else 0
         s.has_swap = machine.swap != "none"
         s.total_slots = machine.swap_slots if s.has_swap else 0
         s.sync, s.stable, s.latency = machine.swap == "sync", machine.stable_writes, machine.swap_latency
@@ -2863,6 +3163,7 @@ cdef class Engine:
         self.arrays = {
             "dirs": _reserve(machine, s.ndir * machine.processes),
             "dir_used": np.zeros(s.ndir // s.dir_group * machine.processes, np.uint8),
+            "links": np.zeros(0, layout.LINK),
             "procs": np.zeros(machine.processes, layout.PROC),
             "refs": np.zeros(max(machine.references, 1), layout.REF),
             "slots": np.zeros(s.total_slots + 1, layout.SLOT),
@@ -2906,6 +3207,7 @@ cdef class Engine:
         s.entry = <uint8_t *>address(a["entry"])
         s.swap_in = <check_t *>address(a["swap_in"])
         s.pages = <page_t *>address(a["pages"])
+        s.places = <place_t *>address(a["places"])
         s.page_free = <uint32_t *>address(a["page_free"])
         s.ring[INACTIVE] = <uint32_t *>address(a["ring"])
         s.ring[ACTIVE] = s.ring[INACTIVE] + s.ring_cap
@@ -2915,6 +3217,7 @@ cdef class Engine:
         s.slot_contents = <content_t *>address(a["slot_contents"]) if "slot_contents" in a else NULL
         if "ptes" in a:
             s.ptes = <pte_t *>address(a["ptes"])
+            s.links = <link_t *>address(a["links"]) if s.processes > MASKED else NULL
             s.leaf_free = <uint32_t *>address(a["leaf_free"])
 
     cdef void alone(self) except *:
@@ -2925,7 +3228,7 @@ cdef class Engine:
     cdef void grow_pages(self, cap, contents=None) except *:
         """Room for *cap* page records; what is there stays.  All or nothing: the engine changes once there is memory for all."""
         cdef Sim *s = &self.s
-        a, new = self.arrays, {"pages": np.zeros(cap, layout.PAGE), "page_free": np.zeros(cap, np.uint32)}
+        a, new = self.arrays, {"pages": np.zeros(cap, layout.PAGE), "places": np.zeros(cap, layout.PLACE), "page_free": np.zeros(cap, np.uint32)}
         if contents or (contents is None and "contents" in a):
             new["contents"] = np.zeros(cap, layout.CONTENT)
         wb_cap = cap if s.latency else 1  # without latency nothing waits
@@ -2933,7 +3236,7 @@ cdef class Engine:
         new["ring"] = np.zeros((2, cap + max(cap // 2, min(cap * 3, 1 << 16)) + 64), np.uint32)
         lengths = [0, 0]
         if "pages" in a:
-            for name in ("pages", "contents"):
+            for name in ("pages", "places", "contents"):
                 if name in a:
                     new[name][: len(a[name])] = a[name]
             new["page_free"][: s.free_movable] = a["page_free"][: s.free_movable]
@@ -2944,7 +3247,7 @@ cdef class Engine:
                 listed = self.listed(which)
                 lengths[which] = len(listed)
                 new["ring"][which, : len(listed)] = listed
-                new["pages"]["lru"][listed] = np.arange(len(listed))
+                new["places"]["lru"][listed] = np.arange(len(listed))
         a.update(new)
         s.page_cap, s.ring_cap, s.wb_head, s.wb_cap = cap, new["ring"].shape[1], 0, wb_cap
         for which in (INACTIVE, ACTIVE):
@@ -2961,7 +3264,9 @@ cdef class Engine:
         free = np.zeros(old + n, np.uint32)
         free[:n] = np.arange(old + n - 1, old - 1, -1)
         free[n : n + self.s.nleaf_free] = a["leaf_free"][: self.s.nleaf_free]
-        a["ptes"], a["leaf_free"] = ptes, free
+        links = np.zeros((old + n) * LEAF if self.s.processes > MASKED else 0, layout.LINK)
+        links[: len(a["links"])] = a["links"]
+        a["ptes"], a["links"], a["leaf_free"] = ptes, links, free
         self.s.nleaf_free += n
         self.point()
 
@@ -3000,7 +3305,7 @@ cdef class Engine:
         e = <event_t *>address(events)
         while i < n:
             before = i
-            s.far = len(self.arrays["ptes"]) * sizeof(pte_t) + s.live * sizeof(page_t) > _PREFETCH_ABOVE
+            s.far = len(self.arrays["ptes"]) * sizeof(pte_t) + s.live * (sizeof(page_t) + sizeof(place_t)) > _PREFETCH_ABOVE
             end = min(n, i + SLICE)
             with nogil:
                 if o == NULL and v == NULL and s.contents == NULL:
@@ -3009,6 +3314,7 @@ cdef class Engine:
                     i = run_told(s, e, i, end, o, v, &status)
             s.c[<int>C_EVENTS] += i - before
             count_quick(s)
+            peak(s)
             if i == end:
                 continue
             if status == WANT_PAGES:
@@ -3064,7 +3370,13 @@ cdef class Engine:
 
     @property
     def pages(self):
-        return self.arrays["pages"]
+        """What is in both tables of pages, in the words of the model; a copy."""
+        pages, places = self.arrays["pages"], self.arrays["places"]
+        seen = np.zeros(len(pages), PAGES)
+        seen["refs"], seen["vpage"], seen["slot"] = pages["refs"], places["vpage"], places["slot"]
+        seen["flags"] = pages["flags"] & ~np.uint32(PG_SWAPCACHE)
+        seen["maps"] = np.bitwise_count(pages["who"]) if self.s.links == NULL else pages["who"] & HOW_MANY
+        return seen
 
     @property
     def ptes(self):
@@ -3094,15 +3406,19 @@ cdef class Engine:
     def mappers(self, uint32_t pid, uint32_t page):
         """Processes with a present pte of the page that *pid* has at this address, itself among them; [] if it has none."""
         cdef Sim *s = &self.s
-        cdef uint32_t p = pid
+        cdef uint32_t p
+        cdef Walk at
         if pid >= s.processes or page >= s.space:
             raise IndexError(f"process {pid}, page {page}: the machine has {s.processes} and {s.space}")
-        found = []
-        while kind_of(pte_at(s, p, page).word) == PTE_PRESENT and len(found) <= s.processes:
-            found.append(p)
-            p = pte_at(s, p, page).next
-            if p == pid:
-                break
+        if kind_of(pte_at(s, pid, page).word) != PTE_PRESENT:
+            return []
+        at = walk(s, s.pages + (pte_at(s, pid, page).word >> PTE_SHIFT))
+        found = [pid]
+        while at.left and len(found) <= s.processes:
+            p = here(s, &at)
+            if p != pid:
+                found.append(p)
+            onward(s, &at, page)
         return found
 
     def tables(self):
@@ -3152,7 +3468,7 @@ cdef class Engine:
         """The whole state as plain data (docs/model.md section 10)."""
         self.alone()
         a = self.arrays
-        pages = a["pages"]
+        pages = self.pages
         live = [int(p) for p in np.flatnonzero(pages["refs"][: self.s.next_page])]
         gets, pins = self.held(REF_GET), self.held(REF_PIN)
         ptes = {}
@@ -3182,7 +3498,7 @@ cdef class Engine:
         """Recomputes every count from the page tables; InvariantError names the first that is wrong."""
         self.alone()
         a, s = self.arrays, self.s
-        pages = a["pages"][: s.next_page]
+        pages = self.pages[: s.next_page]
         words = a["ptes"]["word"]
         kinds = words & 3
         numbers = words >> 6
@@ -3200,7 +3516,9 @@ cdef class Engine:
                 raise InvariantError(f"{what}: first wrong at number {int(np.argmin(right))}")
 
         demand(pages["refs"] == wanted, "refs of a page are not the references that exist")
-        demand(~live | (pages["maps"] == maps), "maps of a page are not the ptes that name it")
+        demand(pages["maps"] == maps, "maps of a page are not the ptes that name it")
+        cached = (a["pages"]["flags"][: s.next_page] & PG_SWAPCACHE) != 0
+        demand(cached == (pages["slot"] != 0), "a page's swap cache flag and its slot")
         demand(~live | (((pages["flags"] & PG_LRU) != 0) == (listed == 1)), "a page's LRU flag and the lists")
         demand(~live | (((pages["flags"] & PG_BATCH) != 0) == (batched == 1)), "a page's batch flag and the batches")
         demand(~(live & isolated), "a page is isolated between events")

@@ -115,6 +115,7 @@ cpdef enum PageFlag:
     PG_REMOVED = 32768  # left the swap cache alive (a later slot is a re-add)
     PG_STALE = 65536    # written through a pin since the last write-out (differs from its slot, clean)
     PG_ISOLATED = 131072  # taken off the LRU by reclaim (holds one reference); never set between events
+    PG_SWAPCACHE = 262144  # place_t.slot is a slot; says the same as that, where nobody need look at the place
 
 
 cpdef enum SlotFlag:
@@ -140,6 +141,7 @@ cpdef enum RefKind:
 
 cpdef enum Number:  # what is fixed in the tables
     LEAF = 512          # ptes of a leaf table
+    MASKED = 64         # processes, up to which a page's mappers are bits of one word
     PIN_BIAS = 1024     # references of one pin (GUP_PIN_COUNTING_BIAS)
     NOBODY = 65535      # ref_t.pid: who took it is gone
 
@@ -234,16 +236,21 @@ cdef packed struct event_t:  # 12 bytes
     uint32_t page     # virtual page number
     uint32_t arg
 
-cdef packed struct pte_t:  # 8 bytes
+cdef packed struct pte_t:  # 4 bytes
     uint32_t word     # number << 6 | PteBit; 26 bits number 2^26 pages (256 GiB) or slots
+
+cdef packed struct link_t:  # 4 bytes, one for each pte; only on machines of more than MASKED processes
     uint16_t next     # ring of the processes that map the same page at this address;
     uint16_t prev     # meaningful while present, a process alone points at itself
 
-cdef packed struct page_t:  # 24 bytes, three words: what changes together lies in one
+cdef packed struct page_t:  # 16 bytes, a quarter of a cache line: what write faults, forks and exits ask and change
+    # who maps it.  Up to MASKED processes: bit p for process p; more: how many (at most one pte a process) in the low
+    # 16 bits, then any of them (head of the ring of ptes), 0 if nobody
+    uint64_t who
     uint32_t refs     # 65,535 maps + 65,535 pins x 1024 + 65,535 gets + 3 < 2^27
-    uint16_t maps     # at most one pte a process
-    uint16_t owner    # some process that maps it (head of the ring of ptes)
     uint32_t flags    # PageFlag
+
+cdef packed struct place_t:  # 12 bytes, a page's by its number: where it belongs, what lists, reclaim and swap ask
     uint32_t vpage    # virtual page number, the same in every process that maps it
     uint32_t slot     # 0: not in the swap cache
     uint32_t lru      # place in its LRU ring

@@ -121,6 +121,7 @@ class Measure(IntEnum):
 
 class Number(IntEnum):
     LEAF = 512
+    MASKED = 64
     PIN_BIAS = 1024
     NOBODY = 65535
 
@@ -196,6 +197,7 @@ class PageFlag(IntEnum):
     PG_REMOVED = 32768
     PG_STALE = 65536
     PG_ISOLATED = 131072
+    PG_SWAPCACHE = 262144
 
 class Plus(IntEnum):
     PLUS_NOTHING = 0
@@ -272,7 +274,9 @@ class Status(IntEnum):
 CHECK: np.dtype[Any]
 CONTENT: np.dtype[Any]
 EVENT: np.dtype[Any]
+LINK: np.dtype[Any]
 PAGE: np.dtype[Any]
+PLACE: np.dtype[Any]
 PROC: np.dtype[Any]
 PTE: np.dtype[Any]
 REF: np.dtype[Any]

@@ -9,7 +9,9 @@ def _dtype_of(view):
 
 cdef event_t _event
 cdef pte_t _pte
+cdef link_t _link
 cdef page_t _page
+cdef place_t _place
 cdef slot_t _slot
 cdef proc_t _proc
 cdef ref_t _ref
@@ -18,7 +20,9 @@ cdef content_t _content
 
 EVENT = _dtype_of(<event_t[:1]>&_event)
 PTE = _dtype_of(<pte_t[:1]>&_pte)
+LINK = _dtype_of(<link_t[:1]>&_link)
 PAGE = _dtype_of(<page_t[:1]>&_page)
+PLACE = _dtype_of(<place_t[:1]>&_place)
 SLOT = _dtype_of(<slot_t[:1]>&_slot)
 PROC = _dtype_of(<proc_t[:1]>&_proc)
 REF = _dtype_of(<ref_t[:1]>&_ref)

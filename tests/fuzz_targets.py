@@ -86,7 +86,7 @@ def _use(trace):
     for _ in itertools.islice(cat(trace, extra=True), 50):
         pass
     trace_info(trace)
-    if trace.space <= 1 << 20 and trace.processes <= 64 and trace.cpus <= 64 and trace.events <= 20_000:
+    if trace.space <= 1 << 20 and trace.processes <= 128 and trace.cpus <= 64 and trace.events <= 20_000:
         with suppress(EventError):
             simulate(trace, "linux-6.18", memory=0)
 
@@ -276,7 +276,8 @@ def seeds(name):
     from test_traces_fuzz import CSV, LACKEY, PERF
 
     if name in ("cow", "cow-sealed"):
-        return [_container(compression, frame) for compression in ("zstd", "none") for frame in (7, 64)]
+        few = [_container(compression, frame) for compression in ("zstd", "none") for frame in (7, 64)]
+        return [*few, _container("none", 64, 70)]
     if name == "results":
         path = _ROOM / "seed.jsonl"
         rows = [
@@ -300,13 +301,13 @@ def seeds(name):
     return [text[:MAX_LENGTH] for text in texts[name]]
 
 
-def _container(compression, frame):
+def _container(compression, frame, processes=3):
     from cowfast.traces import TraceWriter
     from cowfast.workloads import workload as built_in
 
     path = _ROOM / "seed.cow"
     with TraceWriter(path, frame_events=frame, compression=compression, columns={"time": "u4"}) as out:
-        for chunk in built_in("random-mix", events=60, processes=3, pages=20).chunks(1):
+        for chunk in built_in("random-mix", events=60, processes=processes, pages=20).chunks(1):
             out.write(chunk, time=chunk["page"])
     return path.read_bytes()
 

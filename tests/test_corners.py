@@ -103,9 +103,9 @@ def test_the_page_that_a_pin_would_unshare_is_reclaimed_by_its_own_charge():
     assert counters["unshares"] == counters["swap_ins"] == 1
 
 
-@pytest.mark.parametrize("processes", [64, 65, 70])
-def test_as_many_processes_as_are_looked_up_beforehand_and_more(processes):
-    """fork and exit note where the leaves of 64 processes are, and look for those of more."""
+@pytest.mark.parametrize("processes", [63, 64, 65, 70])
+def test_as_many_processes_as_are_bits_of_a_word_and_more(processes):
+    """Up to 64 processes who maps a page is a bit set; of more it is a ring."""
     events = [(Op.WRITE, 0, page) for page in range(4)]
     for child in range(1, processes):
         events += [(Op.FORK, child // 2, 0, child), (Op.WRITE, child, child % 4)]
@@ -116,6 +116,19 @@ def test_as_many_processes_as_are_looked_up_beforehand_and_more(processes):
         for event in ((Op.EXIT, child), (Op.FORK, 1, 0, child))
     ]
     held_to_the_reference("linux-6.1", {"processes": processes, "memory": processes * 3}, events)
+
+
+@pytest.mark.parametrize("out", [False, True])
+@pytest.mark.parametrize("processes", [64, 66])
+def test_forks_and_exits_in_a_row(processes, out):
+    """What is asked for ahead of events that end a block of accesses each: the same few of them are looked at again and again."""
+    events = [(Op.WRITE, 0, 0), *[(Op.DRAIN, 0), (Op.RECLAIM, 0)] * out]
+    events += [(Op.FORK, 0, 0, child) for child in range(1, processes)]
+    events += [(Op.WRITE, pid, 0) for pid in range(0, processes, 3)]
+    events += [(Op.EXIT, pid) for pid in range(processes - 1)]
+    events += [(Op.FORK, processes - 1, 0, child) for child in range(processes - 1)]
+    counters = held_to_the_reference("linux-6.1", {"processes": processes}, events, begin=200).state()["counters"]
+    assert counters["forks"] == 2 * (processes - 1)
 
 
 def own_policy(folder, lines, base="linux-6.18"):
@@ -147,12 +160,16 @@ def test_a_pin_that_unshares_is_a_fault_of_its_own(before):
     assert (counters["faults"], counters["unshares"]) == (2, 1)
 
 
+@pytest.mark.parametrize("processes", [3, 64, 65])
 @pytest.mark.parametrize("policy", ["linux-5.7", "linux-6.18"])
-def test_a_leaf_that_is_full(policy):
+def test_a_leaf_that_is_full(policy, processes):
     """All of its ptes present and alike: fork does not look at them one by one."""
+    last = processes - 1
     events = [(Op.WRITE, 0, page) for page in range(512)]
-    events += [(Op.FORK, 0, 0, 1), (Op.FORK, 0, 0, 2), (Op.WRITE, 1, 7), (Op.EXIT, 2), (Op.FORK, 1, 0, 2), (Op.EXIT, 1)]
-    counters = held_to_the_reference(policy, {"space": 512}, events, begin=512).state()["counters"]
+    events += [(Op.FORK, 0, 0, 1), (Op.FORK, 0, 0, last), (Op.WRITE, 1, 7), (Op.EXIT, last), (Op.FORK, 1, 0, last)]
+    events += [(Op.EXIT, 1)]
+    machine = {"space": 512, "processes": processes}
+    counters = held_to_the_reference(policy, machine, events, begin=512).state()["counters"]
     assert counters["ptes_copied"] == 3 * 512
 
 

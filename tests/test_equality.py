@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from functools import partial
 
 import numpy as np
@@ -16,9 +17,10 @@ from cowfast._engine import Engine
 from cowfast._layout import CONTENT, EventFlag, Op
 from cowfast.errors import EventError
 from cowfast.events import format_event, make_events
+from cowfast.machine import Machine
 from cowfast.policy import load_policy
 from cowfast.reference import Reference
-from tests.programs import POLICIES, build, differences, machines, raw
+from tests.programs import POLICIES, REFERENCES, STEP, build, differences, machines, raw
 
 
 def step(engine, event, outcome, value):
@@ -58,6 +60,21 @@ def test_engine_equals_reference_after_every_event(policy, machine, rows):
 @given(policy=st.sampled_from(POLICIES), machine=machines, rows=raw, cuts=st.lists(st.integers(0, 150), max_size=4))
 def test_any_way_through_is_the_same_run(policy, machine, rows, cuts):
     """In chunks or whole; told of each event or not; with prefetch or without: each has a loop of its own."""
+    any_way_through(policy, machine, rows, cuts)
+
+
+@pytest.mark.parametrize("processes", [5, 64, 65, 80])
+def test_any_way_through_is_the_same_run_however_many_processes_there_are(processes):
+    """Who maps a page is a bit set or a ring, and the loops are there for each; that both are met is not left to chance."""
+    draw = random.Random(processes)
+    for _ in range(20):
+        swap, latency = draw.choice([("async", 0), ("async", 2), ("sync", 0)])
+        machine = Machine(space=6, processes=processes, references=REFERENCES, swap=swap, swap_latency=latency,
+                          memory=draw.choice([0, 0, 9, 14]), cpus=draw.choice([1, 2]), lru_batch=draw.choice([-1, 0, 2]))  # fmt: skip
+        any_way_through(draw.choice(POLICIES), machine, draw.randbytes(60 * STEP), [draw.randrange(60)])
+
+
+def any_way_through(policy, machine, rows, cuts):
     events = make_events(build(rows, machine))
     outcomes: list[np.ndarray] = []
     results = []
@@ -80,8 +97,6 @@ def test_any_way_through_is_the_same_run(policy, machine, rows, cuts):
 
 
 def test_a_refused_event_changes_nothing():
-    from cowfast.machine import Machine
-
     for kind in (Reference, Engine):
         engine = kind(load_policy("linux-6.1"), Machine(space=4, processes=3, references=2))
         engine.run(make_events([(1, 0, 0), (2, 0, 0, 1)]))
@@ -95,8 +110,6 @@ def test_a_refused_event_changes_nothing():
 @pytest.mark.parametrize(("cpu", "counted"), [(0, "reuses"), (1, "copies")])
 def test_fresh_is_about_the_batch_of_the_cpu_that_faults(tmp_path, cpu, counted):
     """With one CPU a page off the lists is fresh; with two it is looked up."""
-    from cowfast.machine import Machine
-
     file = tmp_path / "reuse-fresh.toml"
     file.write_text('name = "reuse-fresh"\nbased_on = "linus-2022"\nwrite_fault = ["reuse if fresh", "copy"]\n')
     machine = Machine(space=4, processes=3, cpus=2)
@@ -111,8 +124,6 @@ def test_fresh_is_about_the_batch_of_the_cpu_that_faults(tmp_path, cpu, counted)
 @pytest.mark.parametrize("drained", [False, True])
 def test_a_page_that_is_got_again_becomes_active(drained):
     """mark_page_accessed, the second time and with a fault: from the inactive list to the active one, or once its batch is drained."""
-    from cowfast.machine import Machine
-
     drain = [(Op.DRAIN, 0)]
     before = [(Op.WRITE, 0, 0), *drain * drained, (Op.PROTECT, 0, 0, 1)]  # not fork and exit: an exit drains
     got = [(Op.GET, 0, 0, 0), (Op.PUT, 0, 0, 0), (Op.GET, 0, 0, 0, EventFlag.EV_WRITE), (Op.PUT, 0, 0, 0)]
@@ -130,8 +141,6 @@ def test_a_page_that_is_got_again_becomes_active(drained):
 
 @pytest.mark.parametrize(("filled", "counted"), [(0, "reuses"), (3, "copies")])
 def test_a_write_fault_may_ask_whether_swap_is_full(tmp_path, filled, counted):
-    from cowfast.machine import Machine
-
     file = tmp_path / "copy-full.toml"
     file.write_text('name = "copy-full"\nbased_on = "linus-2022"\nwrite_fault = ["copy if swap full", "reuse"]\n')
     fill = [(Op.FILLSWAP, 0, 0, filled)] if filled else []

@@ -95,7 +95,8 @@ def test_engine_and_reference_explain_the_same(policy, machine, rows, which):
 
 def holds(simulator, came, page, vpage):
     """Is this reference there now?  Asked of the engine's tables."""
-    record = simulator.pages[page] if page < len(simulator.pages) else None
+    pages = simulator.pages
+    record = pages[page] if page < len(pages) else None
     here = record is not None and record["refs"] > 0 and record["vpage"] == vpage
     number = int(came.who.split()[-1])
     match came.what:

@@ -8,8 +8,10 @@ from cowfast import _layout as layout
 
 RECORDS = {
     "EVENT": (12, {"op": 0, "flags": 1, "pid": 2, "page": 4, "arg": 8}),
-    "PTE": (8, {"word": 0, "next": 4, "prev": 6}),
-    "PAGE": (24, {"refs": 0, "maps": 4, "owner": 6, "flags": 8, "vpage": 12, "slot": 16, "lru": 20}),
+    "PTE": (4, {"word": 0}),
+    "LINK": (4, {"next": 0, "prev": 2}),
+    "PAGE": (16, {"who": 0, "refs": 8, "flags": 12}),
+    "PLACE": (12, {"vpage": 0, "slot": 4, "lru": 8}),
     "SLOT": (8, {"page": 0, "swap_count": 4, "flags": 6}),
     "REF": (16, {"page": 0, "vpage": 4, "pid": 8, "kind": 10, "flags": 11, "reserved0": 12}),
     "CONTENT": (8, {"first": 0, "last": 4}),
@@ -32,18 +34,25 @@ def test_processes_and_padding() -> None:
         assert covered == dtype.itemsize, "padding is spelled out"
 
 
-def test_a_pte_is_one_little_endian_word() -> None:
-    """fork and exit read the three fields as 64 bits."""
-    pte = np.zeros(1, layout.PTE)
-    pte["word"], pte["next"], pte["prev"] = 0x11223344, 0x5566, 0x7788
-    assert pte.view(np.uint64)[0] == 0x7788_5566_1122_3344
-
-
-def test_counts_of_a_page_are_one_little_endian_word() -> None:
-    """fork, exit and copies change refs, maps and owner in one go."""
+def test_a_page_is_two_little_endian_words() -> None:
+    """Who maps it, and refs below flags: exits and copies read and write both of these in one go."""
     page = np.zeros(1, layout.PAGE)
-    page["refs"], page["maps"], page["owner"] = 0x11223344, 0x5566, 0x7788
-    assert page.view(np.uint64)[0] == 0x7788_5566_1122_3344
+    page["who"], page["refs"], page["flags"] = 0x99AABBCC_DDEEFF00, 0x11223344, 0x55667788
+    assert page.view(np.uint64).tolist() == [0x99AABBCC_DDEEFF00, 0x55667788_11223344]
+
+
+def test_a_bit_for_each_process_fills_the_word_of_a_page() -> None:
+    assert 8 * layout.PAGE["who"].itemsize == layout.Number.MASKED
+
+
+def test_no_page_lies_across_two_cache_lines() -> None:
+    assert 64 % layout.PAGE.itemsize == 0
+
+
+def test_the_swap_cache_flag_is_the_engines_own() -> None:
+    """It is masked out of what the engine tells; no other flag has its bit."""
+    flags = [int(flag) for flag in layout.PageFlag]
+    assert sum(flags) == (1 << len(flags)) - 1
 
 
 def test_hits_are_decided_by_the_low_six_bits() -> None:

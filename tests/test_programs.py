@@ -40,7 +40,7 @@ def reached() -> Counter[str]:
             cpus=draw.choice([1, 2]),
             lru_batch=draw.choice([-1, 0, 2]),
             space=draw.choice([6, 509 + 6]),
-            processes=5,
+            processes=draw.choice([5, 5, 64, 70]),
             references=6,
         )
         model = Reference(draw.choice(policies), machine)

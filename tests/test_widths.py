@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cowfast import Simulator
-from cowfast._layout import EVENT, PAGE, PROC, PTE, REF, SLOT, Op, PteBit
+from cowfast._layout import EVENT, LINK, PAGE, PLACE, PROC, REF, SLOT, Op, PteBit
 from cowfast.errors import EventError, MachineError
 from cowfast.machine import _LIMITS, Machine
 
@@ -13,6 +13,7 @@ GETS = PINS = 65_535  # the engine refuses more to one page
 PIN = 1024
 PROCESSES = _LIMITS["processes"][1]
 NUMBERS = 2 ** (32 - PteBit.PTE_SHIFT)
+HALF = 2**16 - 1  # of page_t.who, on machines with rings: the lower how many map it, the next who owns it
 
 
 def most(record, field):
@@ -33,21 +34,22 @@ def rows(n, op, **fields):
     [
         ("maps: a pte in each process, one swap cache, one batch, one isolation, gets and pins",
          PROCESSES + 3 + GETS + PIN * PINS, most(PAGE, "refs")),
-        ("a process maps a page once", PROCESSES, most(PAGE, "maps")),
+        ("a process maps a page once", PROCESSES, HALF),
+        ("both of them are in one word", HALF << 16 | HALF, most(PAGE, "who")),
         ("a process has one swap pte of a slot", PROCESSES, most(SLOT, "swap_count")),
         ("numbers of processes, and nobody", PROCESSES, most(REF, "pid")),
-        ("numbers of processes in rings", PROCESSES - 1, min(most(PTE, "next"), most(PTE, "prev"), most(PAGE, "owner"))),
+        ("numbers of processes in rings", PROCESSES - 1, min(most(LINK, "next"), most(LINK, "prev"), HALF)),
         ("numbers of processes in events", PROCESSES - 1, most(EVENT, "pid")),
         ("parents", PROCESSES - 1, most(PROC, "parent")),
         ("CPUs", _LIMITS["cpus"][1] - 1, most(PROC, "cpu")),
         ("numbers of pages", _LIMITS["memory"][1], NUMBERS - 1),
         ("numbers of slots", _LIMITS["swap_slots"][1], NUMBERS - 1),
         ("numbers of references", _LIMITS["references"][1] - 1, most(EVENT, "arg")),
-        ("addresses", _LIMITS["space"][1] - 1, min(most(PAGE, "vpage"), most(REF, "vpage"), most(EVENT, "page"))),
+        ("addresses", _LIMITS["space"][1] - 1, min(most(PLACE, "vpage"), most(REF, "vpage"), most(EVENT, "page"))),
         ("ptes of a process", _LIMITS["space"][1] - 1, most(PROC, "zeros")),
         ("ptes of a process that name a page", NUMBERS - 1, min(most(PROC, "present"), most(PROC, "swapped"))),
         ("leaf tables: at most 2^30 places for them, and leaf 0", 2**30 + 1, most(PROC, "leaves")),
-        ("places of an LRU ring: half as many again as pages", NUMBERS + NUMBERS // 2 + 66, most(PAGE, "lru")),
+        ("places of an LRU ring: half as many again as pages", NUMBERS + NUMBERS // 2 + 66, most(PLACE, "lru")),
         ("entries of all batches", _LIMITS["cpus"][1] * _LIMITS["lru_batch"][1], 2**32 - 1),
     ],
 )  # fmt: skip
@@ -94,6 +96,27 @@ def test_the_65_536th_reference_to_a_page_is_refused(kind, back):
     simulator.verify()
     simulator.run(rows(1, back, arg=5))
     simulator.run(rows(1, kind, arg=5))
+    simulator.verify()
+
+
+@pytest.mark.parametrize("processes", [1, 2, 63, 64, 65, 66])
+def test_all_processes_map_a_page_and_none_does(processes):
+    """Up to 64 of them are bits of a word, the last its highest; more are counted, and linked in a ring."""
+    simulator = Simulator("linux-6.18", {"space": 1, "processes": processes})
+    assert len(simulator._engine.tables()["links"]) == (0 if processes <= 64 else len(simulator.ptes))
+    simulator.run(rows(1, Op.WRITE))
+    simulator.run(rows(processes - 1, Op.FORK, arg=np.arange(1, processes)))
+    assert simulator.pages["maps"].max() == processes
+    for pid in range(processes):
+        assert sorted(simulator.mappers(pid, 0)) == list(range(processes))
+    simulator.verify()
+    simulator.run(rows(processes - 1, Op.EXIT, pid=np.arange(processes - 1)))
+    assert simulator.mappers(processes - 1, 0) == [processes - 1]
+    assert simulator.pages["maps"].max() == 1
+    simulator.run(rows(1, Op.DISCARD, pid=processes - 1, arg=1))
+    simulator.run(rows(1, Op.DRAIN))
+    assert simulator.mappers(processes - 1, 0) == []
+    assert not simulator.pages["refs"].any()
     simulator.verify()
 
 

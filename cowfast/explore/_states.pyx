@@ -75,7 +75,7 @@ cdef void rebuild_lists(Sim *s, uint32_t n) noexcept nogil:
         if s.pages[p].flags & PG_LRU:
             which = 1 if s.pages[p].flags & PG_ACTIVE else 0
             s.ring[which][s.head[which]] = p
-            s.pages[p].lru = s.head[which]
+            s.places[p].lru = s.head[which]
             s.head[which] += 1
             s.span[which] += 1
             s.length[which] += 1
@@ -99,8 +99,8 @@ cdef void meet_page(Sim *s, Numbering *to, uint32_t n) noexcept nogil:
     to.pages += 1
     to.page[n] = <uint8_t>to.pages
     to.page_at[to.pages] = <uint8_t>n
-    if s.pages[n].slot and (s.pages[n].maps or s.slots[s.pages[n].slot].swap_count):
-        meet_slot(s, to, s.pages[n].slot)
+    if s.places[n].slot and (s.pages[n].who or s.slots[s.places[n].slot].swap_count):
+        meet_slot(s, to, s.places[n].slot)
 
 cdef void meet_slot(Sim *s, Numbering *to, uint32_t n) noexcept nogil:
     if to.slot[n]:
@@ -322,6 +322,7 @@ cdef class Space:
         cdef int pid, v, r
         cdef ref_t *ref
         cdef page_t *page
+        cdef place_t *place
         cdef slot_t *slot
         cdef bint junk
         memset(&to, 0, sizeof(Numbering))
@@ -362,7 +363,7 @@ cdef class Space:
                 if word & PTE_KIND == PTE_PRESENT:
                     page = s.pages + (word >> PTE_SHIFT)
                     at[1] = to.page[word >> PTE_SHIFT]
-                    if not self.dirty_ptes and (page.slot == 0 or page.flags & PG_DIRTY):
+                    if not self.dirty_ptes and (not page.flags & PG_SWAPCACHE or page.flags & PG_DIRTY):
                         at[0] &= <uint8_t>(255 - PTE_DIRTY)  # a slot makes the page dirty, and only writing makes it clean
                 elif word & PTE_KIND == PTE_SWAP:
                     at[1] = to.slot[word >> PTE_SHIFT]
@@ -401,17 +402,18 @@ cdef class Space:
         for i in range(1, to.pages + 1):
             p = to.page_at[i]
             page = s.pages + p
+            place = s.places + p
             word = page.flags & self.flags
-            at[2] = to.slot[page.slot] if page.slot else 0
-            if page.slot == 0:
+            at[2] = to.slot[place.slot] if place.slot else 0
+            if place.slot == 0:
                 word &= ~<uint32_t>PG_DIRTY
-            if page.maps == 0 and not (page.slot and s.slots[page.slot].swap_count):
+            if page.who == 0 and not (place.slot and s.slots[place.slot].swap_count):
                 word &= PG_BATCH if self.keep_unseen else 0  # nobody will map it again: only its contents matter
                 at[2] = 0
             at[0] = <uint8_t>(word & 255)
             at[1] = <uint8_t>(word >> 8 & 255)
             at[3] = <uint8_t>(word >> 16)
-            at[4] = <uint8_t>page.vpage
+            at[4] = <uint8_t>place.vpage
             at[5] = meet_value(&to, s.contents[p].first)
             at += 6
         at[0] = <uint8_t>to.slots
@@ -448,6 +450,7 @@ cdef class Space:
         cdef int pid, v, r
         cdef pte_t *pte
         cdef page_t *page
+        cdef place_t *place
         cdef proc_t *proc
         cdef ref_t *ref
         # processes; leaf 1 + pid is the process's
@@ -503,17 +506,24 @@ cdef class Space:
                 at += 3
                 s.ref_high = r + 1
                 s.live_pins += ref.kind == REF_PIN
-        # pages
+        # pages; the engine trusts that nothing is left in the records of those that are free or were never used
         n = at[0]
         at += 1
+        for i in range(n + 1, s.next_page):
+            memset(s.pages + i, 0, sizeof(page_t))
+            memset(s.places + i, 0, sizeof(place_t))
         s.batch_len[0] = 0
         for i in range(1, n + 1):
             page = s.pages + i
-            memset(page, 0, sizeof(page_t))
+            place = s.places + i
+            page.who = 0
             page.flags = at[0] | <uint32_t>at[1] << 8 | <uint32_t>at[3] << 16
-            page.vpage = at[4]
-            page.slot = at[2]
-            page.refs = (page.slot != 0) + ((page.flags & PG_BATCH) != 0)
+            place.vpage = at[4]
+            place.slot = at[2]
+            place.lru = 0
+            if place.slot:
+                page.flags |= PG_SWAPCACHE
+            page.refs = (place.slot != 0) + ((page.flags & PG_BATCH) != 0)
             if page.flags & PG_BATCH:
                 s.batch[s.batch_len[0]] = i
                 s.batch_len[0] += 1
@@ -529,10 +539,10 @@ cdef class Space:
             s.slot_contents[i].first = s.slot_contents[i].last = at[1]
             at += 2
         for i in range(1, n + 1):
-            if s.pages[i].slot:
-                s.slots[s.pages[i].slot].page = i
-                s.slots[s.pages[i].slot].flags |= SLOT_CACHED
-        # counts, and the rings of those who map a page
+            if s.places[i].slot:
+                s.slots[s.places[i].slot].page = i
+                s.slots[s.places[i].slot].flags |= SLOT_CACHED
+        # counts, and who maps a page
         for pid in range(self.processes):
             if s.dirs[pid] == 0:
                 continue
@@ -542,16 +552,8 @@ cdef class Space:
                 if pte.word & PTE_KIND == PTE_SWAP:
                     s.slots[number].swap_count += 1
                 elif pte.word & PTE_KIND == PTE_PRESENT:
-                    page = s.pages + number
-                    if page.maps == 0:
-                        page.owner = pte.next = pte.prev = <uint16_t>pid
-                    else:  # leaves are numbered by process: the ring's last is the owner's prev
-                        pte.next = page.owner
-                        pte.prev = s.ptes[<size_t>(page.owner + 1) * LEAF + v].prev
-                        s.ptes[<size_t>(pte.prev + 1) * LEAF + v].next = <uint16_t>pid
-                        s.ptes[<size_t>(page.owner + 1) * LEAF + v].prev = <uint16_t>pid
-                    page.maps += 1
-                    page.refs += 1
+                    s.pages[number].who |= <uint64_t>1 << pid
+                    s.pages[number].refs += 1
         for r in range(self.references):
             ref = s.refs + r
             if ref.page and ref.kind == REF_GET:
@@ -586,13 +588,12 @@ cdef class Space:
         """A get or pin of zeros or of an orphan, compared with nobody's memory, whose contents are no news to all who hold it."""
         cdef Sim *s = &self.engine.s
         cdef uint32_t p = s.refs[r].page
-        cdef page_t *page = s.pages + p
         cdef int i
         if s.refs[r].kind != REF_GET and s.refs[r].kind != REF_PIN or self.ghost.attached[r]:
             return False
         if p == 0:
             return True
-        if page.maps or (page.slot and s.slots[page.slot].swap_count):
+        if s.pages[p].who or (s.places[p].slot and s.slots[s.places[p].slot].swap_count):
             return False
         for i in range(self.references):
             if (s.refs[i].kind == REF_GET or s.refs[i].kind == REF_PIN) and s.refs[i].page == p \

@@ -8,6 +8,7 @@ matters (contents, the events' counters) is left alone; ``verify`` looks at what
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +20,23 @@ _MOST_PAGES = (1 << 26) - 1
 _FAR = 1 << 40  # no statistic of a list gets there
 _WINDOW = 32  # the largest readahead window
 _LEAF, _PIN, _NOBODY = int(Number.LEAF), int(Number.PIN_BIAS), int(Number.NOBODY)
+_MASKED = int(Number.MASKED)
 
-_GROWING = frozenset({"pages", "page_free", "contents", "ptes", "leaf_free", "leaf_place", "ring", "wb_page", "wb_due"})
+_GROWING = frozenset(
+    [
+        "pages",
+        "places",
+        "page_free",
+        "contents",
+        "ptes",
+        "links",
+        "leaf_free",
+        "leaf_place",
+        "ring",
+        "wb_page",
+        "wb_due",
+    ]
+)
 _CONSTANT_TABLES = ("write_fault", "swap_in", "verdict", "entry")
 _MOVING = frozenset(
     [
@@ -56,7 +72,6 @@ _MOVING = frozenset(
         "outcome",
         "cpu",
         "far",
-        "leaves_moved",
         "left",
         "unmovable",
         "freed_slot",
@@ -160,7 +175,7 @@ class _Check:
         self.batches()
         self.slots()
         self.pages()
-        self.rings()
+        self.mappers()
         self.lists()
         self.writeback()
         self.statistics()
@@ -174,7 +189,7 @@ class _Check:
             if name not in _MOVING:
                 _demand(s[name] == self.fresh[name], f"{name} is not the machine's or the policy's")
         _demand(at("nplug") == 0 and at("unmovable") == 0, "in the middle of an event")
-        for name in ("far", "leaves_moved", "freed_slot", "round_freed", "round_wrote", "round_cleared"):
+        for name in ("far", "freed_slot", "round_freed", "round_wrote", "round_cleared"):
             _demand(0 <= at(name) <= 1, name)
         _demand(at("cpu") < at("cpus"), "cpu")
         _demand(at("time") < 1 << 62 and at("time") == int(self.tables["counters"][Counter.C_EVENTS]), "time")
@@ -194,8 +209,11 @@ class _Check:
         _demand(1 <= at("next_page") <= cap, "next_page")
         _demand(cap + 64 <= at("ring_cap") <= 4 * cap + 64, "ring_cap")  # every page and a batch of them
         _demand(at("wb_cap") == (cap if at("latency") else 1), "wb_cap")
+        self.masked = at("processes") <= _MASKED
         wanted = {
             "pages": (cap,),
+            "places": (cap,),
+            "links": (0,) if self.masked else shape["ptes"],
             "page_free": (cap,),
             "contents": (cap,),
             "ring": (2, at("ring_cap")),
@@ -207,7 +225,7 @@ class _Check:
         wanted["leaf_free"] = wanted["leaf_place"] = (leaves,)
         for name, size in wanted.items():
             _demand(shape.get(name, size) == size, f"size of table {name}")
-        self.pages_table = self.tables["pages"][: at("next_page")]
+        self.pages_table, self.place_table = (self.tables[name][: at("next_page")] for name in ("pages", "places"))
         self.live = self.pages_table["refs"] > 0
         _demand(not self.live[0] and int(self.live.sum()) == at("live"), "live pages")
 
@@ -257,7 +275,7 @@ class _Check:
         _demand((numbers[swap] >= 1) & (numbers[swap] < at("next_slot")), "a swap pte names no slot")
         _demand(numbers[present] < at("next_page"), "a pte names no page")
         _demand(self.live[numbers[present]], "a pte names a free page")
-        _demand(self.pages_table["vpage"][numbers[present]] == pages[present], "a pte names a page of another address")
+        _demand(self.place_table["vpage"][numbers[present]] == pages[present], "a pte names a page of another address")
         for name, which in (("present", present), ("swapped", swap), ("zeros", zero)):
             _demand(procs[name] == np.bincount(pids[which], minlength=at("processes")), f"ptes of a process: {name}")
         self.maps = np.bincount(numbers[present], minlength=at("next_page"))
@@ -321,26 +339,27 @@ class _Check:
         _demand(pages[cached] < at("next_page"), "a slot caches no page")
         numbers = np.flatnonzero(cached)
         _demand(
-            self.live[pages[cached]] & (self.pages_table["slot"][pages[cached]] == numbers),
+            self.live[pages[cached]] & (self.place_table["slot"][pages[cached]] == numbers),
             "a slot and its page disagree",
         )
         here = cached & (self.counts > 0)
-        _demand(self.pages_table["vpage"][pages[here]] == self.address[here], "a slot and its page have two addresses")
+        _demand(self.place_table["vpage"][pages[here]] == self.address[here], "a slot and its page have two addresses")
         self.cached = cached
         _demand(_chained(slots["page"], np.flatnonzero(~used)[1:], at("free_slot")), "list of free slots")
 
     def pages(self) -> None:
-        at, table, live = self.at, self.pages_table, self.live
-        flags, slot = table["flags"], table["slot"].astype(np.intp)
-        _demand(_blank(self.tables["pages"][at("next_page") :]), "a page that was never used")
+        at, table, place, live = self.at, self.pages_table, self.place_table, self.live
+        flags, slot = table["flags"], place["slot"].astype(np.intp)
+        for name in ("pages", "places"):
+            _demand(_blank(self.tables[name][at("next_page") :]), "a page that was never used")
         _demand(slot < at("next_slot"), "slot of a page")
         _demand((slot == 0) | live & self.cached[slot], "a page names a slot that does not cache it")
         _demand(np.count_nonzero(slot) == np.count_nonzero(self.cached), "two pages name a slot")
         _demand((flags & ~np.uint32(_PAGE_FLAGS)) == 0, "flags of a page")
-        _demand(table["maps"] == self.maps, "maps of a page")
+        _demand((slot != 0) == ((flags & PageFlag.PG_SWAPCACHE) != 0), "a page's flag of the swap cache and its slot")
         wanted = self.maps + (slot != 0) + self.batched + self.gets + _PIN * self.pins
         _demand(table["refs"] == wanted, "refs of a page")
-        _demand(~live | (table["vpage"] < at("space")), "address of a page")
+        _demand(~live | (place["vpage"] < at("space")), "address of a page")
         exclusive = (flags & PageFlag.PG_EXCL) != 0
         if not int(self.tables["counters"][Counter.C_MISSED_COPIES]):
             _demand(~exclusive | (slot == 0) | (self.counts[slot] == 0), "an exclusive page with swap ptes")
@@ -356,22 +375,34 @@ class _Check:
         ):
             _demand(np.array_equal(np.sort(listed), np.flatnonzero(there)), f"list of free {kind} pages")
 
-    def rings(self) -> None:
-        """The ptes of a page are one ring, in both directions; its owner is one of them."""
+    def mappers(self) -> None:
+        """Who maps a page, as it says: bits of those processes; with more than those of one word, how many and one of them."""
         pids, addresses, numbers, places = self.mapped
-        if not len(pids):
+        who = self.pages_table["who"]
+        if self.masked:
+            wanted = np.zeros_like(who)
+            edges = np.searchsorted(pids, np.arange(self.at("processes") + 1))
+            for pid, (first, last) in enumerate(itertools.pairwise(edges.tolist())):
+                wanted[numbers[first:last]] |= np.uint64(1 << pid)  # no page twice: each is at its address
+            _demand(who == wanted, "who maps a page")
             return
-        ptes = self.tables["ptes"]
-        following, before = (ptes[name][places].astype(np.intp) for name in ("next", "prev"))
+        _demand(who & np.uint64(0xFFFF) == self.maps, "maps of a page")
+        _demand(who >> np.uint64(32) == 0, "owner of a page")
+        _demand((self.maps > 0) | (who == 0), "owner of a page that nobody maps")
+        if len(pids):
+            self.rings(pids, addresses, numbers, places)
+
+    def rings(self, pids: np.ndarray, addresses: np.ndarray, numbers: np.ndarray, places: np.ndarray) -> None:
+        """The ptes of a page are one ring, in both directions; its owner is one of them."""
+        words, links = self.tables["ptes"]["word"], self.tables["links"]
+        following, before = (links[name][places].astype(np.intp) for name in ("next", "prev"))
         for each in (following, before):
             _demand(each < self.at("processes"), "a ring leads to no process")
         onward = self._place(following, addresses)
-        _demand(ptes["word"][onward] >> PteBit.PTE_SHIFT == numbers, "a ring leads to another page")
-        _demand(
-            (ptes["word"][onward] & PteBit.PTE_KIND) == PteBit.PTE_PRESENT, "a ring leads to a pte that is not present"
-        )
-        _demand(ptes["prev"][onward] == pids, "a ring is not the same in both directions")
-        rank = np.zeros(len(ptes), np.intp)
+        _demand(words[onward] >> PteBit.PTE_SHIFT == numbers, "a ring leads to another page")
+        _demand((words[onward] & PteBit.PTE_KIND) == PteBit.PTE_PRESENT, "a ring leads to a pte that is not present")
+        _demand(links["prev"][onward] == pids, "a ring is not the same in both directions")
+        rank = np.zeros(len(words), np.intp)
         rank[places] = np.arange(len(places))
         jump, least = rank[onward], np.arange(len(places))
         for _ in range(int(self.maps.max()).bit_length()):
@@ -379,9 +410,9 @@ class _Check:
             jump = jump[jump]
         _demand(len(np.unique(least)) == np.count_nonzero(self.maps), "the ptes of a page are more than one ring")
         mapped = np.flatnonzero(self.maps)
-        owner = self.pages_table["owner"][mapped].astype(np.intp)
+        owner = (self.pages_table["who"][mapped] >> np.uint64(16)).astype(np.intp)
         _demand(owner < self.at("processes"), "owner of a page")
-        word = ptes["word"][self._place(owner, self.pages_table["vpage"][mapped].astype(np.intp))]
+        word = words[self._place(owner, self.place_table["vpage"][mapped].astype(np.intp))]
         _demand(
             (word & PteBit.PTE_KIND == PteBit.PTE_PRESENT) & (word >> PteBit.PTE_SHIFT == mapped), "owner of a page"
         )
@@ -408,7 +439,7 @@ class _Check:
             places, entries = places[entries != 0], entries[entries != 0]
             _demand(entries < at("next_page"), "an LRU list holds no page")
             _demand(len(entries) == length == np.count_nonzero(members), "length of an LRU list")
-            _demand(members[entries] & (self.pages_table["lru"][entries] == places), "places in an LRU list")
+            _demand(members[entries] & (self.place_table["lru"][entries] == places), "places in an LRU list")
 
     def writeback(self) -> None:
         at, head, length, cap = self.at, self.at("wb_head"), self.at("wb_len"), self.at("wb_cap")
@@ -418,7 +449,7 @@ class _Check:
         _demand(pages < at("next_page"), "a page under writeback is none")
         under = (self.pages_table["flags"] & PageFlag.PG_WRITEBACK) != 0
         _demand(np.bincount(pages, minlength=at("next_page")) == under, "pages under writeback")
-        _demand(~under | (self.pages_table["slot"] != 0), "a page under writeback without a slot")
+        _demand(~under | (self.place_table["slot"] != 0), "a page under writeback without a slot")
         _demand(due[:-1] <= due[1:], "order of the writeback queue")
         _demand(due <= at("time") + at("latency"), "a write that takes too long")
         if length:

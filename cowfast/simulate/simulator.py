@@ -43,9 +43,10 @@ class Simulator:
     so that reads return values (the reference always does).  ``check_every=n`` recomputes every count from the page
     tables after each n events and raises InvariantError at the first that is wrong; slow, for finding bugs.
 
-    ``pages``, ``ptes``, ``slots``, ``procs`` and ``refs`` are live views of the fast engine's tables: numpy structured
-    arrays, read-only.  Look them up again after :meth:`run`, which may replace a table that had to grow, and after
-    :meth:`restore`; an older view stays what the table was then.
+    ``pages``, ``ptes``, ``slots``, ``procs`` and ``refs`` are the fast engine's tables: numpy structured arrays, read-only.
+    ``pages`` is put together whenever it is asked for, and stays what it was then.  The others are live views: look them up
+    again after :meth:`run`, which may replace a table that had to grow, and after :meth:`restore`; an older view stays
+    what the table was then.
 
     A simulator does one thing at a time.  While a method is at work, a second thread's :meth:`run`, :meth:`step`,
     :meth:`snapshot`, :meth:`save`, :meth:`restore`, :meth:`state`, :meth:`mappers` and :meth:`verify` raise
@@ -221,7 +222,7 @@ class Simulator:
 
     @property
     def pages(self) -> np.ndarray:
-        """Pages by number (``PAGE``); 0 does not exist, ``refs == 0`` is free."""
+        """Pages by number, a copy: refs, maps, flags (``PageFlag``), vpage and slot; 0 does not exist, ``refs == 0`` is free."""
         return self._table("pages")
 
     @property

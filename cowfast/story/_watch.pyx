@@ -99,6 +99,7 @@ cdef class Watch:
             self.do(e, n, bits, events, outcomes)
         finally:
             self.unmark()
+            self.peak()
 
     cdef void do(self, event_t *e, int64_t n, uint32_t[::1] bits, object events, object outcomes) except *:
         cdef Sim *s = &self.engine.s
@@ -125,6 +126,12 @@ cdef class Watch:
                 s.outcome = bits[i] | RECLAIMED  # what was due may have moved pages; the engine leaves this alone in a hit
                 self.look(e + i)
                 i += 1
+
+    cdef void peak(self) noexcept nogil:
+        """As the engine does after all events; it asks by itself only before pages are freed."""
+        cdef Sim *s = &self.engine.s
+        if s.live > s.c[<int>C_PAGES_PEAK]:
+            s.c[<int>C_PAGES_PEAK] = s.live
 
     cdef void mark(self) noexcept nogil:
         cdef Sim *s = &self.engine.s
@@ -155,10 +162,10 @@ cdef class Watch:
         cdef int64_t i = <int64_t>s.time - 1
         cdef uint32_t op = e.op, slot = 0, pid, word
         cdef uint64_t n = e.arg if e.arg else 1
-        cdef bint there = self.page < s.next_page and page.refs > 0 and page.vpage == self.vpage, batched = False
+        cdef bint there = self.page < s.next_page and page.refs > 0 and s.places[self.page].vpage == self.vpage, batched = False
         cdef bint reborn = False, installed
         if there:
-            slot = page.slot
+            slot = s.places[self.page].slot
             batched = (page.flags & PG_BATCH) != 0
             if self.there and not page.flags & MARK:  # freed and taken again in this event: another page of that number
                 reborn = True

@@ -35,7 +35,7 @@ A machine has at most 2^32 - 1 addresses: the readahead word stores the one afte
 ## Snapshots
 
 A snapshot is looked at before native code sees it: shapes and types, the machine's and the policy's constants, every page, slot, leaf, process and
-reference number, rings of ptes, LRU lists, batches, free lists, the writeback queue, all counts. Addresses in it are never used. tests/simulate/test_snapshot_fuzz.py
+reference number, who maps each page, rings of ptes, LRU lists, batches, free lists, the writeback queue, all counts. Addresses in it are never used. tests/simulate/test_snapshot_fuzz.py
 changes bytes of 2,000 snapshots: each is refused, or runs on and every count is right.
 
 ## Sanitizers
