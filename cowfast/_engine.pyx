@@ -1567,8 +1567,8 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
     return OK
 
 cdef inline bint no_room(Sim *s, uint32_t n) noexcept nogil:
-    """Would so many more pages need reclaim, or a number that was never used (for which a larger table may be wanted first)?"""
-    return s.live + n > s.roomy or s.free_movable < n
+    """Would so many more pages need reclaim, or numbers for which a larger table may be wanted first?"""
+    return s.live + n > s.roomy or (s.free_movable < n and s.next_page + 64 + n >= s.page_cap)
 
 cdef bint quick_write_in_rings(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
     return quick_write(s, pid, v, pte, True)
@@ -1771,7 +1771,7 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     cdef bint drains
     if slot.flags & SLOT_CACHED:
         return quick_cached(s, pid, v, pte, write)
-    if s.sync or no_room(s, 1) or ahead_window(s, proc, v) > 1:
+    if s.sync or no_room(s, 1) or s.free_movable == 0 or ahead_window(s, proc, v) > 1:
         return False
     length = s.batch_len[proc.cpu] + 1
     count = slot.swap_count - 1
@@ -2725,7 +2725,8 @@ cdef inline void look_at(Sim *s, Block *block, event_t *first, event_t *end) noe
     cdef pte_t *pte
     cdef event_t *e = first
     cdef event_t *limit = first + BLOCK if end - first > BLOCK else end
-    cdef uint32_t last = <uint32_t>(s.space - 1), op, v, word, does, k = 0, missed = 0
+    cdef uint32_t last = <uint32_t>(s.space - 1), op, v, word, does
+    cdef size_t k = 0, missed = 0
     while e < limit:
         memcpy(&event, e, 8)
         op = <uint16_t>event
@@ -2740,11 +2741,11 @@ cdef inline void look_at(Sim *s, Block *block, event_t *first, event_t *end) noe
         block.at[k] = pte
         block.was[k] = word
         block.missed[missed] = k
-        missed += 1 - does // PTE_YOUNG
+        missed += does < PTE_YOUNG
         k += 1
         e += 1
-    block.n = k
-    block.misses = missed
+    block.n = <uint32_t>k
+    block.misses = <uint32_t>missed
 
 cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
     """Up to the first event for the long way, or *end*; which one."""
@@ -2780,7 +2781,8 @@ cdef inline void locate(Sim *s, Block *block, event_t *first, event_t *end) noex
     cdef pte_t *pte
     cdef event_t *e = first
     cdef event_t *limit = first + BLOCK if end - first > BLOCK else end
-    cdef uint32_t last = <uint32_t>(s.space - 1), op, v, k = 0
+    cdef uint32_t last = <uint32_t>(s.space - 1), op, v
+    cdef size_t k = 0
     while e < limit:
         memcpy(&event, e, 8)
         op = <uint16_t>event
@@ -2793,13 +2795,14 @@ cdef inline void locate(Sim *s, Block *block, event_t *first, event_t *end) noex
         block.at[k] = pte
         k += 1
         e += 1
-    block.n = k
+    block.n = <uint32_t>k
 
 cdef inline void look_at_located(Sim *s, Block *block, event_t *first, event_t *end) noexcept nogil:
     """The second half, not beyond *end*: the pages and slots are asked for of all events that are no hits."""
     cdef pte_t *pte
-    cdef uint32_t word, does, k, missed = 0, n = block.n
-    if n > end - first:
+    cdef uint32_t word, does
+    cdef size_t k, missed = 0, n = block.n
+    if n > <size_t>(end - first):
         n = end - first
     for k in range(n):
         pte = block.at[k]
@@ -2808,11 +2811,11 @@ cdef inline void look_at_located(Sim *s, Block *block, event_t *first, event_t *
         pte.word = word | does
         block.was[k] = word
         block.missed[missed] = k
-        missed += 1 - does // PTE_YOUNG
+        missed += does < PTE_YOUNG
     for k in range(missed):
         ahead_of(s, block.was[block.missed[k]])
-    block.n = n
-    block.misses = missed
+    block.n = <uint32_t>n
+    block.misses = <uint32_t>missed
 
 cdef inline void ahead_swapped(Sim *s, Block *block) noexcept nogil:
     """The pages in the swap cache behind slots that were asked for a block ago."""
