@@ -460,7 +460,9 @@ cdef void empty_batch(Sim *s, uint32_t cpu) noexcept nogil:
     cdef uint32_t n = s.batch_len[cpu], i, p, at, dead = 0, active = 0, cap = s.ring_cap
     cdef uint32_t *batch = s.batch + <size_t>cpu * s.batch_size
     cdef uint32_t *ring = s.ring[INACTIVE]
+    cdef page_t *pages = s.pages
     cdef page_t *page
+    cdef place_t *places = s.places
     cdef uint64_t counts
     s.batch_len[cpu] = 0
     s.c[<int>C_DRAINED_PAGES] += n
@@ -471,7 +473,7 @@ cdef void empty_batch(Sim *s, uint32_t cpu) noexcept nogil:
     at = s.head[INACTIVE]
     for i in range(n):
         p = batch[i]
-        page = s.pages + p
+        page = pages + p
         counts = counts_of(page)[0] + FROM_BATCH
         if <uint32_t>counts == 0 or counts & <uint64_t>PG_ACTIVE << FLAGS_SHIFT:  # not often
             if <uint32_t>counts == 0:
@@ -484,10 +486,8 @@ cdef void empty_batch(Sim *s, uint32_t cpu) noexcept nogil:
             continue
         counts_of(page)[0] = counts
         ring[at] = p
-        s.places[p].lru = at
-        at += 1
-        if at == cap:
-            at = 0
+        places[p].lru = at
+        at = at + 1 if at + 1 < cap else 0
     s.head[INACTIVE] = at
     n -= active + dead
     s.span[INACTIVE] += n
@@ -576,7 +576,7 @@ cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
 cdef inline void give_up_slot(Sim *s, uint32_t p, page_t *page, int cause) noexcept nogil:
     """``leave`` where it is known that the page can; its reference is the caller's to drop."""
     cdef uint32_t n = s.places[p].slot, flags = page.flags
-    if flags & (PG_DIRTY | PG_STALE) or any_dirty(s, p):
+    if flags & (PG_DIRTY | PG_STALE) or (page.who and any_dirty(s, p)):
         flags &= ~<uint32_t>PG_DROPPED
     else:
         flags |= PG_DROPPED
@@ -698,20 +698,20 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
 cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
     """6: up to n pages, at most CLUSTER, off the tail of a list.  Their records do not say so, neither PG_ISOLATED nor a
     reference, until they are put back: who could ask looks at ``taken``, or runs in another event."""
-    cdef uint32_t k = 0, p, at = s.tail[which], span = s.span[which], cap = s.ring_cap
+    cdef uint32_t k = 0, p, at = s.tail[which], first = at, cap = s.ring_cap
     cdef uint32_t *ring = s.ring[which]
     if n > s.length[which]:
         n = s.length[which]
     while k < n:
-        p = ring[at]
-        taken[k] = p
-        k += p != 0
-        at += 1
+        while k < n and at < cap:
+            p = ring[at]
+            taken[k] = p
+            k += p != 0
+            at += 1
         if at == cap:
             at = 0
-        span -= 1
     s.tail[which] = at
-    s.span[which] = span
+    s.span[which] -= at - first if at >= first else at + cap - first
     s.length[which] -= k
     if s.far:
         ahead_taken(s, taken, k, ring + at if at + CLUSTER < cap else ring)
@@ -1033,12 +1033,51 @@ cdef inline void put_out_back(Sim *s, uint32_t p) noexcept nogil:
     batch_add(s, p)
     put_page(s, p, 1)
 
+cdef inline bint quick_out(Sim *s, uint32_t pid, pte_t *pte) noexcept nogil:
+    """A page on a list that nobody has but this pte goes to an asynchronous device whose writes end at once: it is put into the
+    swap cache, unmapped, written and back in an LRU batch.  False: nothing is done, the long way."""
+    cdef uint32_t word = pte.word, p = word >> PTE_SHIFT, flags, n
+    cdef page_t *page = s.pages + p
+    cdef slot_t *slot
+    cdef proc_t *proc
+    if kind_of(word) != PTE_PRESENT or page.refs != 1:
+        return False
+    flags = page.flags
+    if flags & (PG_LRU | PG_LOCKED | PG_WRITEBACK | PG_SWAPCACHE | PG_BLANK) != PG_LRU:
+        return False
+    if s.sync or s.latency or not s.batch_size or not slot_left(s) or s.contents != NULL:
+        return False
+    lru_remove(s, p)
+    n = new_slot(s)
+    slot = s.slots + n
+    slot.page = p
+    slot.swap_count = 1
+    slot.flags = SLOT_USED | SLOT_CACHED
+    s.places[p].slot = n
+    pte.word = n << PTE_SHIFT | PTE_SWAP | (PTE_WRITE if flags & PG_EXCL else 0)
+    proc = s.procs + pid
+    proc.present -= 1
+    proc.swapped += 1
+    page.who = 0
+    page.refs = 2  # the swap cache's and the batch's
+    page.flags = (flags | PG_SWAPCACHE | PG_BATCH) \
+        & ~<uint32_t>(PG_LRU | PG_REFERENCED | PG_EXCL | PG_DIRTY | PG_STALE | PG_DROPPED | PG_REMOVED | PG_RECLAIM)
+    s.c[<int>C_SWAP_CACHE_ADDS] += 1
+    s.c[<int>C_SWAP_CACHE_READDS] += (flags & PG_REMOVED) != 0
+    s.c[<int>C_SWAP_WRITES] += 1
+    s.c[<int>C_AVOIDABLE_WRITES] += (flags & PG_DROPPED) != 0 and (word & PTE_DIRTY) == 0
+    batch_put(s, p, proc.cpu)
+    return True
+
 cdef void pageout_one(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
     """``pageout`` of one page."""
     cdef uint32_t p
     cdef bint kept
+    cdef pte_t *pte = pte_at(s, pid, v)
     drain(s, s.cpu)
-    p = take_out(s, pte_at(s, pid, v))
+    if quick_out(s, pid, pte):
+        return
+    p = take_out(s, pte)
     if p:
         kept = not shrink_page(s, p, s.pageout_looks)
         flush_plug(s)
@@ -1569,9 +1608,6 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
 cdef inline bint no_room(Sim *s, uint32_t n) noexcept nogil:
     """Would so many more pages need reclaim, or numbers for which a larger table may be wanted first?"""
     return s.live + n > s.roomy or (s.free_movable < n and s.next_page + 64 + n >= s.page_cap)
-
-cdef bint quick_write_in_rings(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nogil:
-    return quick_write(s, pid, v, pte, True)
 
 cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint rings) noexcept nogil:
     """A store to a write-protected pte of which the table knows all: others map the page, nobody pins it and there is
@@ -2221,89 +2257,114 @@ cdef void zap_range(Sim *s, uint32_t pid, uint64_t first, uint64_t end) noexcept
             zap(s, pid, pte)
         v += 1
 
-cdef inline void zap_leaf(Sim *s, uint32_t pid, uint32_t d, uint32_t *mine, bint rings, bint far) noexcept nogil:
-    """``zap`` of 512 ptes.  Pages that nobody refers to any more are noted without a branch, which nobody could predict, and
-    freed a little later, in order."""
+cdef struct Zapped:
+    uint32_t dead[LEAF]    # pages that nobody refers to any more: noted without a branch, which nobody could predict, and freed a little later, in order
+    uint32_t ndead
+
+cdef inline uint32_t zap_plain(Sim *s, uint32_t *mine, uint32_t i, uint64_t others_bits, Zapped *zapped, bint far) noexcept nogil:
+    """The ptes from *i* on that name pages outside the swap cache; the first that does not.  Calls nothing, so that all that it needs is in registers."""
     cdef page_t *pages = s.pages
     cdef page_t *page
-    cdef uint32_t dead[LEAF]
-    cdef uint32_t i = 0, p, word, refs, others = 0, ndead = 0
-    cdef uint64_t others_bits = ~bit_of(pid)
+    cdef uint32_t word, refs
+    cdef size_t at = i, ndead = zapped.ndead
+    while at < LEAF:
+        if far:
+            ahead_of(s, mine[(at + FAR) & (LEAF - 1)])
+        word = mine[at]
+        page = pages + (word >> PTE_SHIFT)
+        if kind_of(word) != PTE_PRESENT or page.flags & PG_SWAPCACHE:
+            break
+        page.who &= others_bits
+        refs = page.refs - 1
+        page.refs = refs
+        zapped.dead[ndead] = word >> PTE_SHIFT
+        ndead += refs == 0
+        at += 1
+    zapped.ndead = <uint32_t>ndead
+    return <uint32_t>at
+
+cdef uint32_t zap_plain_near(Sim *s, uint32_t *mine, uint32_t i, uint64_t others_bits, Zapped *zapped) noexcept nogil:
+    return zap_plain(s, mine, i, others_bits, zapped, False)
+
+cdef uint32_t zap_plain_far(Sim *s, uint32_t *mine, uint32_t i, uint64_t others_bits, Zapped *zapped) noexcept nogil:
+    return zap_plain(s, mine, i, others_bits, zapped, True)
+
+cdef void zap_leaf(Sim *s, uint32_t pid, uint32_t d, uint32_t *mine) noexcept nogil:
+    """``zap`` of 512 ptes."""
+    cdef Zapped zapped
+    cdef page_t *page
+    cdef uint32_t i = 0, p, others = 0
+    cdef bint rings = s.links != NULL
+    zapped.ndead = 0
     while True:
-        while i < LEAF:  # calls nothing, so that all that it needs is in registers
-            if far:
-                ahead_of(s, mine[(i + FAR) & (LEAF - 1)])
-            word = mine[i]
-            p = word >> PTE_SHIFT
-            page = pages + p
-            if rings or kind_of(word) != PTE_PRESENT or page.flags & PG_SWAPCACHE:
-                break
-            page.who &= others_bits
-            refs = page.refs - 1
-            page.refs = refs
-            dead[ndead] = p
-            ndead += refs == 0
-            i += 1
+        if not rings:
+            i = (zap_plain_far if s.far else zap_plain_near)(s, mine, i, ~bit_of(pid), &zapped)
         if i == LEAF:
             break
-        if kind_of(word) == PTE_PRESENT:
+        if kind_of(mine[i]) == PTE_PRESENT:
+            p = mine[i] >> PTE_SHIFT
+            page = s.pages + p
             if rings:
                 ring_part(s, page, pid, (d << 9) + i)
             else:
-                page.who &= others_bits
+                page.who &= ~bit_of(pid)
             if page.flags & PG_SWAPCACHE and page.who == 0:
-                ndead = bury(s, dead, ndead)
+                bury(s, &zapped)
                 leave_trylock(s, p, C_REMOVALS_BY_CAUSE__UNMAP)
             page.refs -= 1
-            dead[ndead] = p
-            ndead += page.refs == 0
+            zapped.dead[zapped.ndead] = p
+            zapped.ndead += page.refs == 0
         else:
             others += 1
-            if word:
-                ndead = bury(s, dead, ndead)
+            if mine[i]:
+                bury(s, &zapped)
                 zap(s, pid, <pte_t *>(mine + i))
         i += 1
-    bury(s, dead, ndead)
+    bury(s, &zapped)
     memset(mine, 0, LEAF * sizeof(pte_t))
     s.procs[pid].present -= LEAF - others
     s.c[<int>C_PTES_ZAPPED] += LEAF - others
 
-cdef uint32_t bury(Sim *s, uint32_t *dead, uint32_t n) noexcept nogil:
+cdef void bury(Sim *s, Zapped *zapped) noexcept nogil:
     """``free_page`` of each, in order; of those that are on a list and nothing else the counts are kept until the end."""
-    cdef uint32_t i, p, flags, active, both = 0, actives = 0, cap = s.ring_cap
-    cdef uint32_t *ring = s.ring[INACTIVE]  # the other begins *cap* further
+    cdef uint32_t p, flags
+    cdef size_t i, n = zapped.ndead, active, both = 0, actives = 0
+    cdef uint32_t *ring[2]
     cdef uint32_t *free = s.page_free + s.free_movable
+    cdef page_t *pages = s.pages
+    cdef place_t *places = s.places
     cdef bint far = s.far
+    zapped.ndead = 0
     if s.stat_step:
         for i in range(n):
-            free_page(s, dead[i])
-        return 0
+            free_page(s, zapped.dead[i])
+        return
+    ring[INACTIVE], ring[ACTIVE] = s.ring[INACTIVE], s.ring[ACTIVE]
     for i in range(n):
         if far and i + NEXT < n:
-            COWFAST_PREFETCH(s.places + dead[i + 2 * NEXT if i + 2 * NEXT < n else i])
-            p = dead[i + NEXT]
-            COWFAST_PREFETCH(s.ring[list_of(s.pages + p)] + s.places[p].lru)
-        p = dead[i]
-        flags = s.pages[p].flags
+            COWFAST_PREFETCH(places + zapped.dead[i + 2 * NEXT if i + 2 * NEXT < n else i])
+            p = zapped.dead[i + NEXT]
+            COWFAST_PREFETCH(ring[list_of(pages + p)] + places[p].lru)
+        p = zapped.dead[i]
+        flags = pages[p].flags
         if flags & (PG_LRU | PG_LOCKED | PG_UNMOVABLE) != PG_LRU:
             s.free_movable = free - s.page_free
             free_page(s, p)
             free = s.page_free + s.free_movable
             continue
-        s.pages[p].flags = 0
+        pages[p].flags = 0
         active = flags // PG_ACTIVE & 1
-        ring[active * cap + s.places[p].lru] = 0
+        ring[active][places[p].lru] = 0
         both += 1
         actives += active
         free[0] = p
         free += 1
     s.free_movable = free - s.page_free
-    s.length[INACTIVE] -= both - actives
-    s.length[ACTIVE] -= actives
+    s.length[INACTIVE] -= <uint32_t>(both - actives)
+    s.length[ACTIVE] -= <uint32_t>actives
     peak(s)
-    s.live -= both
+    s.live -= <uint32_t>both
     s.c[<int>C_PAGE_FREES] += both
-    return 0
 
 cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
     """The address space goes; its leaves are empty by then and go back."""
@@ -2316,12 +2377,7 @@ cdef void zap_all(Sim *s, uint32_t pid) noexcept nogil:
         mine = <uint32_t *><void *>pte_at(s, pid, d << 9)
         if s.far:
             ahead_first(s, mine)
-        if s.links != NULL:
-            zap_leaf(s, pid, d, mine, True, True)
-        elif s.far:
-            zap_leaf(s, pid, d, mine, False, True)
-        else:
-            zap_leaf(s, pid, d, mine, False, False)
+        zap_leaf(s, pid, d, mine)
         leaf = s.dirs + <size_t>pid * s.ndir + d
         s.leaf_free[s.nleaf_free] = leaf[0]
         s.nleaf_free += 1
@@ -2762,7 +2818,7 @@ cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
             if e == end:
                 return e
         look_at(s, &block, e, end)
-        done = settle(s, &block, e, time, block.n)
+        done = (settle if s.links == NULL else settle_in_rings)(s, &block, e, time, block.n)
         if done < block.n:
             take_back(&block, e, done)
             return e + done
@@ -2842,7 +2898,7 @@ cdef event_t *short_far(Sim *s, event_t *e, event_t *end, event_t *last) noexcep
         locate(s, third, e + block.n + second.n, last if second.n == BLOCK else e)
         look_at_located(s, second, e + block.n, end)
         ahead_swapped(s, block)
-        done = settle(s, block, e, time, block.n + second.n)
+        done = (settle if s.links == NULL else settle_in_rings)(s, block, e, time, block.n + second.n)
         if done < block.n:
             take_back(second, e + block.n, 0)
             take_back(block, e, done)
@@ -2854,6 +2910,12 @@ cdef event_t *short_far(Sim *s, event_t *e, event_t *end, event_t *last) noexcep
     return e
 
 cdef uint32_t settle(Sim *s, Block *block, event_t *first, uint64_t time, uint32_t on_the_way) noexcept nogil:
+    return settle_in(s, block, first, time, on_the_way, False)
+
+cdef uint32_t settle_in_rings(Sim *s, Block *block, event_t *first, uint64_t time, uint32_t on_the_way) noexcept nogil:
+    return settle_in(s, block, first, time, on_the_way, True)
+
+cdef inline uint32_t settle_in(Sim *s, Block *block, event_t *first, uint64_t time, uint32_t on_the_way, bint rings) noexcept nogil:
     """The events of a block that are no hits; how many events of the block are done with.  So many are *on_the_way* from the first on."""
     cdef uint32_t i, k, op, word
     cdef pte_t *pte
@@ -2865,15 +2927,12 @@ cdef uint32_t settle(Sim *s, Block *block, event_t *first, uint64_t time, uint32
         op = e.op
         word = pte.word
         if word & (PTE_KIND | PTE_WRITE) | op << 3 == (PTE_PRESENT | WRITE << 3):
-            if s.links == NULL and quick_write(s, e.pid, e.page, pte, False):
-                continue
-            if s.links != NULL and quick_write_in_rings(s, e.pid, e.page, pte):
-                continue
-            if write_alone(s, e.pid, e.page, pte):
+            if quick_write(s, e.pid, e.page, pte, rings) or write_alone(s, e.pid, e.page, pte):
                 continue
         elif op > WRITE:
-            if word & PTE_BUSY == PTE_BUSY:
-                pte.word = block.was[i]
+            if block.was[i] & PTE_BUSY == PTE_BUSY:  # another one came first, and with it this one's mark went
+                return i
+            pte.word = block.was[i]
             if one_page_out(s, e, time + i):
                 if s.special >= time + on_the_way:
                     continue
