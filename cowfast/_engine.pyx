@@ -302,15 +302,19 @@ cdef inline void lru_add(Sim *s, uint32_t p) noexcept nogil:
 cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n) noexcept nogil:
     """Isolated pages come to the heads of their lists, but one that nobody holds any more: it is freed (6).  How many are active."""
     cdef uint32_t head[2]
+    cdef uint32_t *ring[2]
     cdef uint32_t i, p, at, which, active = 0, dead = 0, cap = s.ring_cap
+    cdef page_t *records = s.pages
     cdef page_t *page
+    cdef place_t *places = s.places
     make_room(s, n)
     if s.stat_step:
         return lru_add_counted(s, pages, n, 0)
     head[INACTIVE], head[ACTIVE] = s.head[INACTIVE], s.head[ACTIVE]
+    ring[INACTIVE], ring[ACTIVE] = s.ring[INACTIVE], s.ring[ACTIVE]
     for i in range(n):
         p = pages[i]
-        page = s.pages + p
+        page = records + p
         if page.refs == 0:  # not often: it would leave the list at once
             dead += 1
             lost(s, p, page)
@@ -319,8 +323,8 @@ cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n) noexcept nogil:
         which = list_of(page)
         page.flags |= PG_LRU
         at = head[which]
-        s.ring[which][at] = p
-        s.places[p].lru = at
+        ring[which][at] = p
+        places[p].lru = at
         head[which] = at + 1 if at + 1 < cap else 0
         active += which
     s.head[INACTIVE], s.head[ACTIVE] = head[INACTIVE], head[ACTIVE]
@@ -702,6 +706,10 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
     cdef uint32_t *ring = s.ring[which]
     if n > s.length[which]:
         n = s.length[which]
+    if s.span[which] == s.length[which] and at + n < cap:  # no holes
+        memcpy(taken, ring + at, n * sizeof(uint32_t))
+        k = n
+        at += n
     while k < n:
         while k < n and at < cap:
             p = ring[at]
@@ -856,30 +864,45 @@ cdef inline uint32_t add_to_swap(Sim *s, uint32_t p, page_t *page, uint32_t flag
 cdef inline uint32_t unmap(Sim *s, uint32_t p, page_t *page, slot_t *slot, pte_t *pte, uint32_t flags) noexcept nogil:
     """All ptes, the first of which is given, become swap entries, so that nobody needs a ring any more; or none does, for the
     page is pinned.  The page's flags."""
-    cdef uint32_t maps = 0, pid, dirty = 0, entry = s.places[p].slot << PTE_SHIFT | PTE_SWAP, v = s.places[p].vpage
-    cdef bint refused = page.refs + 1 >= PIN_BIAS and s.refuses_pinned and flags & PG_EXCL
+    cdef uint32_t maps = 1, dirty = pte.word, entry = s.places[p].slot << PTE_SHIFT | PTE_SWAP
     cdef Walk at = walk(s, page)
     if flags & PG_EXCL:
-        entry |= PTE_WRITE
-    while True:
-        pid = here(s, &at)
-        dirty |= pte.word & PTE_DIRTY
-        if not refused:
-            pte.word = entry
-            s.procs[pid].present -= 1
-            s.procs[pid].swapped += 1
-        maps += 1
-        onward(s, &at, v)
-        if at.left == 0:
-            break
-        pte = pte_at(s, here(s, &at), v)
-    if not refused:
+        if page.refs + 1 >= PIN_BIAS and s.refuses_pinned:
+            entry = 0
+        else:
+            entry |= PTE_WRITE
+    if entry:
+        pte.word = entry
+        swapped_out(s, here(s, &at))
+    if shared(s, page):
+        maps += unmap_others(s, page, s.places[p].vpage, entry, &dirty)
+    if entry:
         slot.swap_count += maps
         page.refs -= maps
         page.who = 0
         flags &= ~<uint32_t>PG_EXCL
-    dirty = dirty != 0  # no branch: nobody can predict it
+    dirty = dirty // PTE_DIRTY & 1  # no branch: nobody can predict it
     return (flags | dirty * PG_DIRTY) & ~<uint32_t>(dirty * PG_DROPPED)
+
+cdef inline void swapped_out(Sim *s, uint32_t pid) noexcept nogil:
+    s.procs[pid].present -= 1
+    s.procs[pid].swapped += 1
+
+cdef uint32_t unmap_others(Sim *s, page_t *page, uint32_t v, uint32_t entry, uint32_t *dirty) noexcept nogil:
+    """The same of all ptes but the first; how many they are."""
+    cdef uint32_t n = 0
+    cdef pte_t *pte
+    cdef Walk at = walk(s, page)
+    onward(s, &at, v)
+    while at.left:
+        pte = pte_at(s, here(s, &at), v)
+        dirty[0] |= pte.word
+        if entry:
+            pte.word = entry
+            swapped_out(s, here(s, &at))
+        onward(s, &at, v)
+        n += 1
+    return n
 
 cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexcept nogil:
     """7.9: true if the page can be freed at once."""
