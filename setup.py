@@ -27,7 +27,15 @@ if profile not in PROFILES:
 compile_args, link_args, checked = PROFILES[profile]
 # The engine says itself what is to be inlined.  Left to gcc, its inner loops end up in one function with everything else, and what
 # they need at every event is kept in memory for want of registers: a tenth of all instructions.
-AS_WRITTEN = {"_engine": ["-fno-inline-functions", "-fno-inline-functions-called-once", "-fno-inline-small-functions"]}
+# And two counters side by side are not to become one vector: whoever counts one of them next would wait for it to be stored.
+AS_WRITTEN = {
+    "_engine": [
+        "-fno-inline-functions",
+        "-fno-inline-functions-called-once",
+        "-fno-inline-small-functions",
+        "-fno-tree-slp-vectorize",
+    ]
+}
 # Processors that we may use, which are fewer than there are in a container or under taskset.
 jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -61,6 +61,7 @@ cdef extern from *:
     typedef unsigned long long __attribute__((__may_alias__, __aligned__(1))) cowfast_word;
     typedef unsigned int __attribute__((__may_alias__, __aligned__(1), __vector_size__(16))) cowfast_four;
     #define COWFAST_FROM_BATCH ((2ull << 32) - (256ull << 32) - 1)
+    #define COWFAST_PLAIN_BITS ((1ull | 2 | 4 | 8 | 16 | 262144) << 32 | 0xfffffc00u)
     #define COWFAST_LOWEST(x) ((unsigned)__builtin_ctzll(x))
     #define COWFAST_COUNT(x) ((unsigned)__builtin_popcountll(x))
     /* One more process maps the page, which is nobody's alone any more: its whole record in one go. */
@@ -82,6 +83,8 @@ cdef extern from *:
     """
     ctypedef unsigned long long word_t "cowfast_word"
     const uint64_t FROM_BATCH "COWFAST_FROM_BATCH"  # to refs and flags: a reference less, PG_LRU in place of PG_BATCH
+    # flags EXCL, LRU, KSM, LOCKED, WRITEBACK and SWAPCACHE, and refs from PIN_BIAS on
+    const uint64_t PLAIN_BITS "COWFAST_PLAIN_BITS"
     uint32_t lowest_bit "COWFAST_LOWEST"(uint64_t x) noexcept nogil  # not of 0
     uint32_t count_bits "COWFAST_COUNT"(uint64_t x) noexcept nogil
     void gain_mapper "cowfast_gain_mapper"(page_t *page, uint64_t bit) noexcept nogil  # refs + 1, without PG_EXCL
@@ -138,7 +141,9 @@ cdef inline bint shared(Sim *s, page_t *page) noexcept nogil:
     return page.who & (page.who - 1 if s.links == NULL else HOW_MANY - 1) != 0
 
 cdef inline uint32_t maps_of(Sim *s, page_t *page) noexcept nogil:
-    return count_bits(page.who) if s.links == NULL else page.who & HOW_MANY
+    if s.links != NULL:
+        return page.who & HOW_MANY
+    return count_bits(page.who) if page.who & (page.who - 1) else page.who != 0
 
 cdef inline uint32_t maps_to_3(Sim *s, page_t *page) noexcept nogil:
     """How many map it, to 3."""
@@ -702,7 +707,7 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
 cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
     """6: up to n pages, at most CLUSTER, off the tail of a list.  Their records do not say so, neither PG_ISOLATED nor a
     reference, until they are put back: who could ask looks at ``taken``, or runs in another event."""
-    cdef uint32_t k = 0, p, at = s.tail[which], first = at, cap = s.ring_cap
+    cdef uint32_t k = 0, i, p, at = s.tail[which], first = at, cap = s.ring_cap
     cdef uint32_t *ring = s.ring[which]
     if n > s.length[which]:
         n = s.length[which]
@@ -711,7 +716,7 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
         k = n
         at += n
     while k < n:
-        while k < n and at < cap:
+        for i in range(n - k if n - k < cap - at else cap - at):  # at most one of each entry
             p = ring[at]
             taken[k] = p
             k += p != 0
@@ -1230,6 +1235,7 @@ cdef enum:
     VERDICT_BITS = 13
     VERDICT_REUSE = 32     # and in the low five bits the check that decided
     VERDICT_COPY = 64
+    VERDICT_LEAVE = 96     # both: it leaves the swap cache, then it is reused
     VERDICT_QUICK = 128    # nothing but that: a copy of an ordinary page which others map, a reuse that nobody could see
 
 cdef inline uint32_t verdict_index(Sim *s, uint32_t p, page_t *page) noexcept nogil:
@@ -1252,13 +1258,15 @@ cdef inline uint8_t quick_reuse(Situation *now) noexcept nogil:
     return VERDICT_REUSE | (VERDICT_QUICK if now.maps == 1 and now.swap_count == 0 and now.refs <= known else 0)
 
 cdef inline bint plain(page_t *page) noexcept nogil:
-    """If others map it there is nothing else to ask about."""
-    return page.flags & (PG_EXCL | PG_KSM | PG_LOCKED | PG_WRITEBACK | PG_LRU | PG_SWAPCACHE) == PG_LRU
+    """Not pinned, and if others map it there is nothing else to ask about."""
+    return counts_of(page)[0] & PLAIN_BITS == <uint64_t>PG_LRU << FLAGS_SHIFT
 
 cdef uint8_t shared_verdict(Sim *s) noexcept nogil:
     """What the table says of all plain pages that others map, whichever check says it; 0 if that depends on how many share one."""
     cdef uint8_t verdict = s.verdict[2 << 8 | 2 << 5 | PG_LRU] & ~31
     cdef uint32_t full, maps, refs
+    if not verdict & VERDICT_QUICK:
+        return 0
     for full in range(2):
         for maps in range(2, 4):
             for refs in range(2, 8):
@@ -1267,7 +1275,7 @@ cdef uint8_t shared_verdict(Sim *s) noexcept nogil:
     return verdict
 
 cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
-    cdef uint32_t flags = at & 31, maps = at >> 8 & 3, i = 0
+    cdef uint32_t flags = at & 31, maps = at >> 8 & 3, i = 0, leaves = 0
     cdef Situation now
     cdef check_t *k
     now.refs = at >> 5 & 7
@@ -1286,7 +1294,7 @@ cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
         if (k.must | k.mustnot) & IS_VISIBLE:
             if maps > 1 or now.swap_count:
                 now.predicates |= IS_VISIBLE
-            elif now.refs > 1 + (at >> 11 & 1) + (0 if flags & PG_LRU else 1):  # somebody holds it: who?
+            elif now.refs > 1 + ((now.predicates & IS_CACHED) != 0) + (0 if flags & PG_LRU else 1):  # somebody holds it: who?
                 return 0
         if (k.must | k.mustnot) & IS_FRESH and not flags & PG_LRU:
             if s.cpus > 1:
@@ -1299,12 +1307,17 @@ cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
             return 0
         if holds(k, &now):
             if k.op == CHECK_COPY:
-                return quick_copy(flags, maps) | i
-            if k.op == CHECK_REUSE or (k.op == CHECK_LEAVE_AND_REUSE and not now.predicates & IS_CACHED):
-                return quick_reuse(&now) | i
-            if k.op == CHECK_LOCK_OR_COPY or k.op == CHECK_LOCK_OR_WAIT:
-                pass
-            elif not (k.op == CHECK_LEAVE_SWAP_CACHE and not now.predicates & IS_CACHED):
+                return 0 if leaves else quick_copy(flags, maps) | i  # a removal in vain is counted
+            if (k.op == CHECK_LEAVE_SWAP_CACHE or k.op == CHECK_LEAVE_AND_REUSE) and now.predicates & IS_CACHED \
+                    and now.swap_count == 0 and not flags & PG_WRITEBACK:
+                if maps > 1 or now.refs == 7:
+                    return 0
+                leaves = VERDICT_LEAVE
+                now.refs -= 1
+                now.predicates &= ~<uint32_t>IS_CACHED
+            if k.op == CHECK_REUSE or k.op == CHECK_LEAVE_AND_REUSE:
+                return quick_reuse(&now) | leaves | i
+            if k.op != CHECK_LOCK_OR_COPY and k.op != CHECK_LOCK_OR_WAIT and k.op != CHECK_LEAVE_SWAP_CACHE:
                 return 0
         i += 1
 
@@ -1602,6 +1615,8 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
     cdef uint32_t verdict = 0 if unshare else s.verdict[verdict_index(s, p, page)]
     index = verdict & 31
     if verdict & VERDICT_REUSE or (verdict == 0 and decide(s, p, pid, not unshare, &index)):
+        if verdict & VERDICT_COPY and leave(s, p, C_REMOVALS_BY_CAUSE__WRITE_FAULT):
+            s.left = p
         s.outcome |= REUSED
         page.flags &= ~<uint32_t>PG_KSM  # reuse_ksm_page: an ordinary page again
         if s.exclusive:
@@ -1642,14 +1657,17 @@ cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint 
     verdict = s.shared if plain(page) and who & (HOW_MANY - 1 if rings else who - 1) else 0
     if not verdict:
         verdict = s.verdict[verdict_index(s, p, page)]
-    if not verdict & VERDICT_QUICK:
-        return False
+        if not verdict & VERDICT_QUICK or page.refs >= PIN_BIAS:
+            return False
     if verdict & VERDICT_REUSE:
+        if verdict & VERDICT_COPY:
+            give_up_slot(s, p, page, C_REMOVALS_BY_CAUSE__WRITE_FAULT)
+            page.refs -= 1
         page.flags = (page.flags | s.made & PG_EXCL) & ~<uint32_t>(PG_KSM | PG_DROPPED | PG_BLANK)
         pte.word = (word | PTE_WRITE | PTE_DIRTY | PTE_YOUNG) & ~<uint32_t>PTE_BLANK
         s.quick_reuses += 1
         return True
-    if page.refs >= PIN_BIAS or s.live >= s.roomy:
+    if s.live >= s.roomy:
         return False
     if s.free_movable:
         p = take_movable(s)
@@ -1896,7 +1914,7 @@ cdef bint quick_cached(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write)
     may be in them already (``settle``)."""
     cdef uint32_t n = pte.word >> PTE_SHIFT, p = s.slots[n].page, does, verdict
     cdef page_t *page = s.pages + p
-    cdef bint mapped = page.who != 0
+    cdef bint mapped = page.who != 0, fault_follows
     if page.flags & (PG_LOCKED | PG_WRITEBACK | PG_READAHEAD | PG_KSM) or no_room(s, 1):
         return False
     page.refs += 1  # the lookup's, the pte's in the end
@@ -1904,7 +1922,8 @@ cdef bint quick_cached(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write)
     if does & (ENTRY_KNOWN | ENTRY_DRAINS | ENTRY_LEAVES_LATE) != ENTRY_KNOWN or (mapped and does & ENTRY_LEAVES):
         page.refs -= 1
         return False
-    if mapped and write and not does & ENTRY_WRITABLE:  # a write fault follows, which the table has to know
+    fault_follows = write and not does & ENTRY_WRITABLE
+    if mapped and fault_follows:  # the table has to know it
         verdict = maps_to_3(s, page) + 1
         verdict = page.flags & 31 | <uint32_t>swap_full(s) << 10 | (page.refs if page.refs < 7 else 7) << 5 \
             | (verdict if verdict < 3 else 3) << 8 | 1 << 11 | <uint32_t>(s.slots[n].swap_count > 1) << 12
@@ -1915,10 +1934,14 @@ cdef bint quick_cached(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write)
     s.freed_slot = False
     s.left = 0
     s.procs[pid].ra_last = v + 1
-    s.c[<int>C_FAULTS] += 1
     s.c[<int>C_SWAP_INS] += 1
     s.c[<int>C_SWAP_CACHE_HITS] += 1
-    map_known(s, pid, v, pte, n, p, write, write, does)
+    map_known(s, pid, v, pte, n, p, write and not fault_follows, write and not fault_follows, does)
+    if fault_follows and s.links == NULL and quick_write(s, pid, v, pte, False):  # which counts a fault
+        return True
+    s.c[<int>C_FAULTS] += 1
+    if fault_follows:
+        write_fault(s, pid, v, pte, True, False)
     return True
 
 cdef inline void went_alone(proc_t *proc, uint32_t v) noexcept nogil:
