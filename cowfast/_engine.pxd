@@ -78,6 +78,8 @@ cdef struct Sim:
     uint32_t cpu
     bint far               # tables so large that prefetch pays
     uint32_t left          # the page that left the swap cache in this access
+    uint32_t blamed_in     # the last situation of an ordinary needless copy, and
+    uint32_t blamed        # the cause
     bint unmovable, freed_slot, round_freed, round_wrote, round_cleared
     content_t value
 

@@ -105,6 +105,7 @@ cdef enum:
     INACTIVE = 0
     ACTIVE = 1
     REFAULTED = 2
+    NOT_YET = 0xffffffff   # no situation that a page can be in
     OK = 0
     AGAIN = 1              # the charge of a fault changed its pte: start over
 
@@ -1506,6 +1507,18 @@ cdef uint32_t blame(Sim *s, uint32_t p, uint32_t pid, uint32_t index) noexcept n
         return CAUSE_TRANSIENT_GET
     return CAUSE_LOST_EXCLUSIVITY
 
+cdef inline uint32_t blame_again(Sim *s, uint32_t p, uint32_t pid, uint32_t index) noexcept nogil:
+    """``blame``, which says of a page on a list that one pte and the swap cache have the same as of the last such page."""
+    cdef page_t *page = s.pages + p
+    cdef uint32_t now
+    if page.flags & (PG_LRU | PG_SWAPCACHE) != PG_LRU | PG_SWAPCACHE or page.refs != 2 or page.who == 0:
+        return blame(s, p, pid, index)
+    now = verdict_index(s, p, page) << 5 | index
+    if now != s.blamed_in:
+        s.blamed = blame(s, p, pid, index)
+        s.blamed_in = now
+    return s.blamed
+
 
 # ------------------------------------------------------------------ accesses (5)
 
@@ -1707,7 +1720,7 @@ cdef void count_quick(Sim *s) noexcept nogil:
 cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32_t index, bint unshare) noexcept nogil:
     cdef page_t *page = s.pages + old
     cdef bint needless = not unshare and not visible(s, old, pid, 1, 0)
-    cdef uint32_t cause = blame(s, old, pid, index) if needless else 0
+    cdef uint32_t cause = blame_again(s, old, pid, index) if needless else 0
     cdef bint broken = False, ksm = (page.flags & PG_KSM) != 0
     cdef uint32_t i, p
     cdef int status
@@ -3197,6 +3210,8 @@ _FIELDS = [  # of Sim, but for the pointers
     ("cpu", "u4", <char *>&_sim.cpu - <char *>&_sim),
     ("far", "i4", <char *>&_sim.far - <char *>&_sim),
     ("left", "u4", <char *>&_sim.left - <char *>&_sim),
+    ("blamed_in", "u4", <char *>&_sim.blamed_in - <char *>&_sim),
+    ("blamed", "u4", <char *>&_sim.blamed - <char *>&_sim),
     ("unmovable", "i4", <char *>&_sim.unmovable - <char *>&_sim),
     ("freed_slot", "i4", <char *>&_sim.freed_slot - <char *>&_sim),
     ("round_freed", "i4", <char *>&_sim.round_freed - <char *>&_sim),
@@ -3267,6 +3282,7 @@ cdef class Engine:
         s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
         s.made = PG_BATCH | (PG_EXCL if s.exclusive else 0)
         s.next_page = s.next_slot = 1
+        s.blamed_in = NOT_YET
         cap = machine.memory + 2 if machine.memory else 4096
         self.arrays = {
             "dirs": _reserve(machine, s.ndir * machine.processes),
@@ -3469,6 +3485,7 @@ cdef class Engine:
         used[groups] = 1
         self.arrays.update(arrays)
         memcpy(&self.s, &scalars[0], sizeof(Sim))
+        self.s.blamed_in = NOT_YET
         self.point()
 
     @property

@@ -73,6 +73,8 @@ _MOVING = frozenset(
         "cpu",
         "far",
         "left",
+        "blamed_in",
+        "blamed",
         "unmovable",
         "freed_slot",
         "round_freed",
