@@ -708,7 +708,7 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
 cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
     """6: up to n pages, at most CLUSTER, off the tail of a list.  Their records do not say so, neither PG_ISOLATED nor a
     reference, until they are put back: who could ask looks at ``taken``, or runs in another event."""
-    cdef uint32_t k = 0, i, p, at = s.tail[which], first = at, cap = s.ring_cap
+    cdef uint32_t k = 0, _, p, at = s.tail[which], first = at, cap = s.ring_cap
     cdef uint32_t *ring = s.ring[which]
     if n > s.length[which]:
         n = s.length[which]
@@ -717,7 +717,7 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
         k = n
         at += n
     while k < n:
-        for i in range(n - k if n - k < cap - at else cap - at):  # at most one of each entry
+        for _ in range(n - k if n - k < cap - at else cap - at):  # at most one of each entry
             p = ring[at]
             taken[k] = p
             k += p != 0
