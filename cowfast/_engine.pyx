@@ -2885,7 +2885,12 @@ cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
         time += done
         if done < BLOCK:
             return e
+        end = before_due(s, e, end, time)
     return e
+
+cdef inline event_t *before_due(Sim *s, event_t *e, event_t *end, uint64_t time) noexcept nogil:
+    """A pageout may have begun a write that ends before *end*; *e* is the event at this time."""
+    return e + (s.special - time) if s.special - time < <uint64_t>(end - e) else end
 
 cdef inline void locate(Sim *s, Block *block, event_t *first, event_t *end) noexcept nogil:
     """The first half of ``look_at``, where tables are large: the ptes are asked for."""
@@ -2964,6 +2969,7 @@ cdef event_t *short_far(Sim *s, event_t *e, event_t *end, event_t *last) noexcep
             return e + done
         e += done
         time += done
+        end = before_due(s, e, end, time)
         done_with = block
         block, second, third = second, third, done_with
     return e

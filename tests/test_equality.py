@@ -70,14 +70,16 @@ def test_any_way_through_where_events_of_many_kinds_crowd_on_few_ptes(seed, proc
     a pageout above all, is not left to chance.  Ordinary programs have too few accesses between other events for that."""
     draw = random.Random(seed * 100 + processes)
     for _ in range(12):
-        swap, latency = draw.choice([("async", 0), ("async", 0), ("async", 3), ("sync", 0), ("none", 0)])
+        swap, latency = draw.choice(
+            [("async", 0), ("async", 0), ("async", 3), ("async", 40), ("async", 130), ("sync", 0), ("none", 0)]
+        )
         machine = Machine(space=draw.choice([6, LEAF + 3]), processes=processes, references=REFERENCES, swap=swap, swap_latency=latency,
                           memory=draw.choice([0, 0, 9, 20]), swap_slots=draw.choice([3, 20, 100]), cpus=draw.choice([1, 2]),
                           page_cluster=draw.choice([0, 0, 3]), stat_flush_events=draw.choice([0, 7]))  # fmt: skip
         crowd = []
-        for event in build(draw.randbytes(draw.randint(20, 120) * STEP), machine):
+        for event in build(draw.randbytes(draw.randint(10, 60) * STEP), machine):
             crowd.append(event)
-            for _ in range(draw.choice([0, 1, 5, 20])):
+            for _ in range(draw.choice([0, 1, 5, 20, 20, 200])):  # the longest outlive a write that a pageout begins
                 op = draw.choice([Op.READ, Op.READ, Op.WRITE, Op.WRITE, Op.PAGEOUT])
                 crowd.append((op, draw.choice([event[1], 0, 1]), machine.space - 1 - draw.randrange(5), 0, 0))
         policy = draw.choice(POLICIES)
@@ -89,6 +91,21 @@ def test_any_way_through_where_events_of_many_kinds_crowd_on_few_ptes(seed, proc
                 continue
             done.append(event)
         any_way_through(policy, machine, np.array(done), [draw.randrange(len(done))])
+
+
+@pytest.mark.parametrize("latency", [1, 30, 31, 32, 63, 64, 65, 100, 200])
+def test_a_write_ends_on_time_however_many_hits_come_before(latency):
+    """Its page is in an LRU batch by then, and the next pageout drains that: were the write late, the page would go to the other end of the list."""
+    hits = [(Op.READ, 0, 3)] * (latency + 5)
+    events = [(Op.WRITE, 0, page) for page in range(4)] + [
+        (Op.DRAIN, 0),
+        (Op.PAGEOUT, 0, 0),
+        *hits,
+        (Op.PAGEOUT, 0, 1),
+        *hits,
+        (Op.PAGEOUT, 0, 2),
+    ]
+    any_way_through("linux-6.18", Machine(space=4, processes=2, swap_latency=latency), make_events(events), [])
 
 
 @pytest.mark.parametrize("processes", [5, 64, 65, 80])
