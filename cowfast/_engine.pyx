@@ -57,11 +57,11 @@ cdef extern from *:
     #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
     #error "the engine reads several fields of a record as one little-endian word"
     #endif
+    #define COWFAST_FROM_BATCH ((2ull << 32) - (256ull << 32) - 1)
+    #define COWFAST_PLAIN_BITS ((1ull | 2 | 4 | 8 | 16 | 262144) << 32 | 0xfffffc00u)
     #if defined(__GNUC__) || defined(__clang__)
     typedef unsigned long long __attribute__((__may_alias__, __aligned__(1))) cowfast_word;
     typedef unsigned int __attribute__((__may_alias__, __aligned__(1), __vector_size__(16))) cowfast_four;
-    #define COWFAST_FROM_BATCH ((2ull << 32) - (256ull << 32) - 1)
-    #define COWFAST_PLAIN_BITS ((1ull | 2 | 4 | 8 | 16 | 262144) << 32 | 0xfffffc00u)
     #define COWFAST_LOWEST(x) ((unsigned)__builtin_ctzll(x))
     #define COWFAST_COUNT(x) ((unsigned)__builtin_popcountll(x))
     /* One more process maps the page, which is nobody's alone any more: its whole record in one go. */
@@ -708,7 +708,7 @@ cdef uint64_t shrink_node(Sim *s, int priority, bint force, uint64_t want, bint 
 cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept nogil:
     """6: up to n pages, at most CLUSTER, off the tail of a list.  Their records do not say so, neither PG_ISOLATED nor a
     reference, until they are put back: who could ask looks at ``taken``, or runs in another event."""
-    cdef uint32_t k = 0, _, p, at = s.tail[which], first = at, cap = s.ring_cap
+    cdef uint32_t k = 0, _, p, some, at = s.tail[which], cap = s.ring_cap
     cdef uint32_t *ring = s.ring[which]
     if n > s.length[which]:
         n = s.length[which]
@@ -716,8 +716,11 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
         memcpy(taken, ring + at, n * sizeof(uint32_t))
         k = n
         at += n
+        s.span[which] -= n
     while k < n:
-        for _ in range(n - k if n - k < cap - at else cap - at):  # at most one of each entry
+        some = n - k if n - k < cap - at else cap - at  # entries, with a page in each at most
+        s.span[which] -= some
+        for _ in range(some):
             p = ring[at]
             taken[k] = p
             k += p != 0
@@ -725,7 +728,6 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
         if at == cap:
             at = 0
     s.tail[which] = at
-    s.span[which] -= at - first if at >= first else at + cap - first
     s.length[which] -= k
     if s.far:
         ahead_taken(s, taken, k, ring + at if at + CLUSTER < cap else ring)
