@@ -2394,12 +2394,8 @@ cdef void bury(Sim *s, Zapped *zapped) noexcept nogil:
     cdef uint32_t *free = s.page_free + s.free_movable
     cdef page_t *pages = s.pages
     cdef place_t *places = s.places
-    cdef bint far = s.far
+    cdef bint far = s.far, counted = s.stat_step != 0
     zapped.ndead = 0
-    if s.stat_step:
-        for i in range(n):
-            free_page(s, zapped.dead[i])
-        return
     ring[INACTIVE], ring[ACTIVE] = s.ring[INACTIVE], s.ring[ACTIVE]
     for i in range(n):
         if far and i + NEXT < n:
@@ -2416,6 +2412,8 @@ cdef void bury(Sim *s, Zapped *zapped) noexcept nogil:
         pages[p].flags = 0
         active = flags // PG_ACTIVE & 1
         ring[active][places[p].lru] = 0
+        if counted:
+            changed(s, <int>active, -1)
         both += 1
         actives += active
         free[0] = p
@@ -3037,9 +3035,16 @@ cdef bint write_alone(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nog
     return True
 
 cdef bint swap_in_alone(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
-    """The same of a swap-in, which reads one page and may need another for a copy of it."""
+    """The same of a swap-in, which reads one page and may need another for a copy of it.  A page that others map leaves the swap
+    cache, for which all their ptes are asked, only with its last swap pte."""
     cdef proc_t *proc = s.procs + pid
-    if no_room(s, 2) or s.slots[pte.word >> PTE_SHIFT].flags & SLOT_CACHED or ahead_window(s, proc, v) > 1:
+    cdef slot_t *slot = s.slots + (pte.word >> PTE_SHIFT)
+    if no_room(s, 2):
+        return False
+    if slot.flags & SLOT_CACHED:
+        if s.pages[slot.page].who and slot.swap_count == 1:
+            return False
+    elif ahead_window(s, proc, v) > 1:
         return False
     s.cpu = proc.cpu
     s.freed_slot = False
