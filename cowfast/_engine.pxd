@@ -5,7 +5,7 @@
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from cowfast._layout cimport LEAF, check_t, content_t, event_t, link_t, page_t, place_t, proc_t, pte_t, ref_t, slot_t
+from cowfast._layout cimport C_PAGES_PEAK, LEAF, MASKED, check_t, content_t, event_t, link_t, page_t, place_t, proc_t, pte_t, ref_t, slot_t
 
 cdef enum:
     CLUSTER = 32           # SWAP_CLUSTER_MAX
@@ -84,8 +84,21 @@ cdef struct Sim:
     content_t value
 
 
+cdef inline pte_t *pte_in(pte_t *ptes, uint32_t *dirs, size_t ndir, size_t pid, uint32_t v) noexcept nogil:
+    """``pte_at`` for a loop that keeps the tables in registers."""
+    return ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
+
 cdef inline pte_t *pte_at(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
-    return s.ptes + <size_t>s.dirs[<size_t>pid * s.ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
+    return pte_in(s.ptes, s.dirs, s.ndir, pid, v)
+
+cdef inline uint64_t bit_of(uint32_t pid) noexcept nogil:
+    """In page_t.who, where links are NULL."""
+    return <uint64_t>1 << (pid & (MASKED - 1))
+
+cdef inline void peak(Sim *s) noexcept nogil:
+    """Asked before pages are freed, and after all events, in place of at each allocation."""
+    if s.live > s.c[<int>C_PAGES_PEAK]:
+        s.c[<int>C_PAGES_PEAK] = s.live
 
 cdef int check(Sim *s, event_t *e) noexcept nogil
 cdef int do_event(Sim *s, event_t *e) noexcept nogil

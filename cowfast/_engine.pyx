@@ -131,15 +131,15 @@ cdef inline word_t *counts_of(page_t *page) noexcept nogil:
 # Who maps a page.  Up to MASKED processes it is a bit of ``who`` each, so that nobody else's memory is touched when one more or
 # one less does.  With more the ptes are a ring by process numbers, for a page may be mapped by few of 65,535.
 
-cdef inline uint64_t bit_of(uint32_t pid) noexcept nogil:
-    return <uint64_t>1 << (pid & (MASKED - 1))
-
 cdef inline link_t *link_at(Sim *s, uint32_t pid, uint32_t v) noexcept nogil:
     return s.links + (pte_at(s, pid, v) - s.ptes)
 
+cdef inline bint two_or_more(uint64_t who, bint rings) noexcept nogil:
+    return who & (HOW_MANY - 1 if rings else who - 1) != 0
+
 cdef inline bint shared(Sim *s, page_t *page) noexcept nogil:
     """Do two or more map it?"""
-    return page.who & (page.who - 1 if s.links == NULL else HOW_MANY - 1) != 0
+    return two_or_more(page.who, s.links != NULL)
 
 cdef inline uint32_t maps_of(Sim *s, page_t *page) noexcept nogil:
     if s.links != NULL:
@@ -400,11 +400,6 @@ cdef inline void free_number(Sim *s, uint32_t p) noexcept nogil:
     s.live -= 1
     s.c[<int>C_PAGE_FREES] += 1
 
-cdef inline void peak(Sim *s) noexcept nogil:
-    """Asked before pages are freed, and after all events, in place of at each allocation."""
-    if s.live > s.c[<int>C_PAGES_PEAK]:
-        s.c[<int>C_PAGES_PEAK] = s.live
-
 cdef inline void put_page(Sim *s, uint32_t p, uint32_t n) noexcept nogil:
     s.pages[p].refs -= n
     if s.pages[p].refs == 0:
@@ -503,19 +498,13 @@ cdef void empty_batch(Sim *s, uint32_t cpu) noexcept nogil:
     s.span[INACTIVE] += n
     s.length[INACTIVE] += n
 
-cdef bint full_batch(Sim *s, uint32_t cpu) noexcept nogil:
-    """True, so that it can be the last thing that its caller does."""
-    drain(s, cpu)
-    return True
-
-cdef inline bint batch_put(Sim *s, uint32_t p, uint32_t cpu) noexcept nogil:
-    """True.  The batch's reference and flag are on the page already."""
+cdef inline void batch_put(Sim *s, uint32_t p, uint32_t cpu) noexcept nogil:
+    """The batch's reference and flag are on the page already."""
     cdef uint32_t n = s.batch_len[cpu]
     s.batch[<size_t>cpu * s.batch_size + n] = p
     s.batch_len[cpu] = n + 1
     if n + 1 >= s.batch_size:
-        return full_batch(s, cpu)
-    return True
+        drain(s, cpu)
 
 cdef inline void batch_add(Sim *s, uint32_t p) noexcept nogil:
     if s.batch_size == 0:
@@ -1243,12 +1232,16 @@ cdef enum:
 
 cdef inline uint32_t verdict_index(Sim *s, uint32_t p, page_t *page) noexcept nogil:
     """Five flags, refs to 7, maps to 3, then swap full, in the swap cache, named by a swap pte."""
+    return verdict_index_of(s, p, page, maps_to_3(s, page), 0)
+
+cdef inline uint32_t verdict_index_of(Sim *s, uint32_t p, page_t *page, uint32_t maps, uint32_t own_entries) noexcept nogil:
+    """The same of a page with so many maps, where so many of the swap ptes that name it do not count."""
     cdef uint32_t at = page.flags & 31 | <uint32_t>swap_full(s) << 10, refs = page.refs
     at |= (refs if refs < 7 else 7) << 5
-    at |= maps_to_3(s, page) << 8
+    at |= (maps if maps < 3 else 3) << 8
     if page.flags & PG_SWAPCACHE:
         at |= 1 << 11
-        if s.slots[s.places[p].slot].swap_count:
+        if s.slots[s.places[p].slot].swap_count > own_entries:
             at |= 1 << 12
     return at
 
@@ -1658,6 +1651,12 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
         stored(s, pte)
     return OK
 
+cdef inline void begin(Sim *s, uint32_t pid) noexcept nogil:
+    """What an event finds that does not come the long way."""
+    s.cpu = s.procs[pid].cpu
+    s.freed_slot = False
+    s.left = 0
+
 cdef inline bint no_room(Sim *s, uint32_t n) noexcept nogil:
     """Would so many more pages need reclaim, or numbers for which a larger table may be wanted first?"""
     return s.live + n > s.roomy or (s.free_movable < n and s.next_page + 64 + n >= s.page_cap)
@@ -1669,7 +1668,7 @@ cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint 
     cdef uint32_t word = pte.word, p = word >> PTE_SHIFT, verdict
     cdef page_t *page = s.pages + p
     cdef uint64_t who = page.who
-    verdict = s.shared if plain(page) and who & (HOW_MANY - 1 if rings else who - 1) else 0
+    verdict = s.shared if plain(page) and two_or_more(who, rings) else 0
     if not verdict:
         verdict = s.verdict[verdict_index(s, p, page)]
         if not verdict & VERDICT_QUICK or page.refs >= PIN_BIAS:
@@ -1707,7 +1706,8 @@ cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint 
         ring_join(s, page, pid, v)
     else:
         page.who = bit_of(pid)
-    return batch_put(s, p, s.procs[pid].cpu)
+    batch_put(s, p, s.procs[pid].cpu)
+    return True
 
 cdef void count_quick(Sim *s) noexcept nogil:
     """What ``quick_write`` did becomes counts: several each, so that it counts one itself."""
@@ -1927,7 +1927,7 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
 cdef bint quick_cached(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write) noexcept nogil:
     """The same of a page that is in the swap cache.  False also where bits of others' ptes would be asked: hits that come later
     may be in them already (``settle``)."""
-    cdef uint32_t n = pte.word >> PTE_SHIFT, p = s.slots[n].page, does, verdict
+    cdef uint32_t n = pte.word >> PTE_SHIFT, p = s.slots[n].page, does
     cdef page_t *page = s.pages + p
     cdef bint mapped = page.who != 0, fault_follows
     if page.flags & (PG_LOCKED | PG_WRITEBACK | PG_READAHEAD | PG_KSM) or no_room(s, 1):
@@ -1939,15 +1939,10 @@ cdef bint quick_cached(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write)
         return False
     fault_follows = write and not does & ENTRY_WRITABLE
     if mapped and fault_follows:  # the table has to know it
-        verdict = maps_to_3(s, page) + 1
-        verdict = page.flags & 31 | <uint32_t>swap_full(s) << 10 | (page.refs if page.refs < 7 else 7) << 5 \
-            | (verdict if verdict < 3 else 3) << 8 | 1 << 11 | <uint32_t>(s.slots[n].swap_count > 1) << 12
-        if not s.verdict[verdict]:
+        if not s.verdict[verdict_index_of(s, p, page, maps_to_3(s, page) + 1, 1)]:
             page.refs -= 1
             return False
-    s.cpu = s.procs[pid].cpu
-    s.freed_slot = False
-    s.left = 0
+    begin(s, pid)
     s.procs[pid].ra_last = v + 1
     s.c[<int>C_SWAP_INS] += 1
     s.c[<int>C_SWAP_CACHE_HITS] += 1
@@ -2151,13 +2146,13 @@ cdef int fork_leaf(Sim *s, uint32_t pid, uint32_t child, uint32_t d) noexcept no
         mine[i] = word
         theirs[i] = word & ~<uint32_t>PTE_YOUNG
     if s.links != NULL:
-        count_leaf_in_rings(s, child, d, theirs)
+        count_leaf(s, child, d, theirs, True, True)
     elif full:
         count_full_leaf(s, child, theirs)
     elif s.far:
-        count_leaf(s, child, theirs, True)
+        count_leaf(s, child, d, theirs, False, True)
     else:
-        count_leaf(s, child, theirs, False)
+        count_leaf(s, child, d, theirs, False, False)
     return OK
 
 cdef inline void ahead_of(Sim *s, uint32_t word) noexcept nogil:
@@ -2196,33 +2191,19 @@ cdef void count_full_leaf(Sim *s, uint32_t child, uint32_t *theirs) noexcept nog
     s.procs[child].present += LEAF
     s.c[<int>C_PTES_COPIED] += LEAF
 
-cdef inline void count_leaf(Sim *s, uint32_t child, uint32_t *theirs, bint far) noexcept nogil:
+cdef inline void count_leaf(Sim *s, uint32_t child, uint32_t d, uint32_t *theirs, bint rings, bint far) noexcept nogil:
     """What the child's ptes name has one more mapper, or one more swap pte."""
     cdef uint32_t i, word, present = 0, swapped = 0, zeros = 0
-    cdef uint64_t bit = bit_of(child)
+    cdef uint64_t bit = 0 if rings else bit_of(child)
     cdef page_t *pages = s.pages
     for i in range(LEAF):
         if far:
             ahead_of(s, theirs[(i + FAR) & (LEAF - 1)])
         word = theirs[i]
         if kind_of(word) == PTE_PRESENT:
+            if rings:
+                ring_join(s, pages + (word >> PTE_SHIFT), child, (d << 9) + i)
             gain_mapper(pages + (word >> PTE_SHIFT), bit)
-            present += 1
-        elif kind_of(word) == PTE_SWAP:
-            s.slots[word >> PTE_SHIFT].swap_count += 1
-            swapped += 1
-        else:
-            zeros += word != 0
-    copied(s, child, present, swapped, zeros)
-
-cdef void count_leaf_in_rings(Sim *s, uint32_t child, uint32_t d, uint32_t *theirs) noexcept nogil:
-    cdef uint32_t i, word, present = 0, swapped = 0, zeros = 0
-    for i in range(LEAF):
-        ahead_of(s, theirs[(i + FAR) & (LEAF - 1)])
-        word = theirs[i]
-        if kind_of(word) == PTE_PRESENT:
-            ring_join(s, s.pages + (word >> PTE_SHIFT), child, (d << 9) + i)
-            gain_mapper(s.pages + (word >> PTE_SHIFT), 0)
             present += 1
         elif kind_of(word) == PTE_SWAP:
             s.slots[word >> PTE_SHIFT].swap_count += 1
@@ -2822,7 +2803,7 @@ cdef inline event_t *hits(Sim *s, event_t *e, event_t *end) noexcept nogil:
         if pid >= processes or v > last:
             break
         op = event & WRITE
-        pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
+        pte = pte_in(ptes, dirs, ndir, pid, v)
         word = pte.word
         does = FIRST[op][word & 63]
         if not does:
@@ -2831,17 +2812,16 @@ cdef inline event_t *hits(Sim *s, event_t *e, event_t *end) noexcept nogil:
         e += 1
     return e
 
-cdef inline void look_at(Sim *s, Block *block, event_t *first, event_t *end) noexcept nogil:
-    """The ptes of the events from *first* on, and all that hits do: a block of them, to *end*, or to an event that the long way may refuse."""
+cdef inline void look_at(Sim *s, Block *block, event_t *first, event_t *end, bint later) noexcept nogil:
+    """The ptes of the events from *first* on, and all that hits do: a block of them, to *end*, or to an event that the long way may refuse.
+    *later*: the tables are large; the ptes are asked for, and ``look_at_located`` does the rest."""
     cdef uint32_t *dirs = s.dirs
     cdef pte_t *ptes = s.ptes
-    cdef size_t ndir = s.ndir, processes = s.processes, pid
+    cdef size_t ndir = s.ndir, processes = s.processes, pid, k = 0, missed = 0
     cdef uint64_t event
-    cdef pte_t *pte
     cdef event_t *e = first
     cdef event_t *limit = first + BLOCK if end - first > BLOCK else end
-    cdef uint32_t last = <uint32_t>(s.space - 1), op, v, word, does
-    cdef size_t k = 0, missed = 0
+    cdef uint32_t last = <uint32_t>(s.space - 1), op, v
     while e < limit:
         memcpy(&event, e, 8)
         op = <uint16_t>event
@@ -2849,18 +2829,24 @@ cdef inline void look_at(Sim *s, Block *block, event_t *first, event_t *end) noe
         v = event >> 32
         if op > PAGEOUT or pid >= processes or v > last:
             break
-        pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
-        word = pte.word
-        does = FIRST[op][word & 63]
-        pte.word = word | does
-        block.at[k] = pte
-        block.was[k] = word
-        block.missed[missed] = k
-        missed += does < PTE_YOUNG
+        block.at[k] = pte_in(ptes, dirs, ndir, pid, v)
+        if later:
+            COWFAST_PREFETCH(block.at[k])
+        else:
+            missed = do_first(block, k, op, missed)
         k += 1
         e += 1
     block.n = <uint32_t>k
     block.misses = <uint32_t>missed
+
+cdef inline size_t do_first(Block *block, size_t k, uint32_t op, size_t missed) noexcept nogil:
+    """What event *k* does before its turn; how many have missed by then."""
+    cdef pte_t *pte = block.at[k]
+    cdef uint32_t word = pte.word, does = FIRST[op][word & 63]
+    pte.word = word | does
+    block.was[k] = word
+    block.missed[missed] = <uint32_t>k
+    return missed + (does < PTE_YOUNG)
 
 cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
     """Up to the first event for the long way, or *end*; which one."""
@@ -2876,7 +2862,7 @@ cdef event_t *short_near(Sim *s, event_t *e, event_t *end) noexcept nogil:
             time += e - first
             if e == end:
                 return e
-        look_at(s, &block, e, end)
+        look_at(s, &block, e, end, False)
         done = (settle if s.links == NULL else settle_in_rings)(s, &block, e, time, block.n)
         if done < block.n:
             take_back(&block, e, done)
@@ -2892,46 +2878,13 @@ cdef inline event_t *before_due(Sim *s, event_t *e, event_t *end, uint64_t time)
     """A pageout may have begun a write that ends before *end*; *e* is the event at this time."""
     return e + (s.special - time) if s.special - time < <uint64_t>(end - e) else end
 
-cdef inline void locate(Sim *s, Block *block, event_t *first, event_t *end) noexcept nogil:
-    """The first half of ``look_at``, where tables are large: the ptes are asked for."""
-    cdef uint32_t *dirs = s.dirs
-    cdef pte_t *ptes = s.ptes
-    cdef size_t ndir = s.ndir, processes = s.processes, pid
-    cdef uint64_t event
-    cdef pte_t *pte
-    cdef event_t *e = first
-    cdef event_t *limit = first + BLOCK if end - first > BLOCK else end
-    cdef uint32_t last = <uint32_t>(s.space - 1), op, v
-    cdef size_t k = 0
-    while e < limit:
-        memcpy(&event, e, 8)
-        op = <uint16_t>event
-        pid = <uint16_t>(event >> 16)
-        v = event >> 32
-        if op > PAGEOUT or pid >= processes or v > last:
-            break
-        pte = ptes + <size_t>dirs[pid * ndir + (v >> 9)] * LEAF + (v & (LEAF - 1))
-        COWFAST_PREFETCH(pte)
-        block.at[k] = pte
-        k += 1
-        e += 1
-    block.n = <uint32_t>k
-
 cdef inline void look_at_located(Sim *s, Block *block, event_t *first, event_t *end) noexcept nogil:
-    """The second half, not beyond *end*: the pages and slots are asked for of all events that are no hits."""
-    cdef pte_t *pte
-    cdef uint32_t word, does
+    """What hits do, not beyond *end*; the pages and slots are asked for of all events that are no hits."""
     cdef size_t k, missed = 0, n = block.n
     if n > <size_t>(end - first):
         n = end - first
     for k in range(n):
-        pte = block.at[k]
-        word = pte.word
-        does = FIRST[first[k].op][word & 63]
-        pte.word = word | does
-        block.was[k] = word
-        block.missed[missed] = k
-        missed += does < PTE_YOUNG
+        missed = do_first(block, k, first[k].op, missed)
     for k in range(missed):
         ahead_of(s, block.was[block.missed[k]])
     block.n = <uint32_t>n
@@ -2955,11 +2908,11 @@ cdef event_t *short_far(Sim *s, event_t *e, event_t *end, event_t *last) noexcep
     cdef Block *done_with
     cdef uint32_t done
     cdef uint64_t time = s.time
-    locate(s, block, e, last)
-    locate(s, second, e + block.n, last if block.n == BLOCK else e)
+    look_at(s, block, e, last, True)
+    look_at(s, second, e + block.n, last if block.n == BLOCK else e, True)
     look_at_located(s, block, e, end)
     while block.n:
-        locate(s, third, e + block.n + second.n, last if second.n == BLOCK else e)
+        look_at(s, third, e + block.n + second.n, last if second.n == BLOCK else e, True)
         look_at_located(s, second, e + block.n, end)
         ahead_swapped(s, block)
         done = (settle if s.links == NULL else settle_in_rings)(s, block, e, time, block.n + second.n)
@@ -3027,9 +2980,7 @@ cdef bint write_alone(Sim *s, uint32_t pid, uint32_t v, pte_t *pte) noexcept nog
     cdef uint32_t p = pte.word >> PTE_SHIFT
     if no_room(s, 1) or (shared(s, s.pages + p) and not s.verdict[verdict_index(s, p, s.pages + p)]):
         return False
-    s.cpu = s.procs[pid].cpu
-    s.freed_slot = False
-    s.left = 0
+    begin(s, pid)
     s.c[<int>C_FAULTS] += 1
     write_fault(s, pid, v, pte, True, False)
     return True
@@ -3046,9 +2997,7 @@ cdef bint swap_in_alone(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
             return False
     elif ahead_window(s, proc, v) > 1:
         return False
-    s.cpu = proc.cpu
-    s.freed_slot = False
-    s.left = 0
+    begin(s, pid)
     s.c[<int>C_FAULTS] += 1
     swap_in(s, pid, v, pte, write, write)
     return True
@@ -3058,8 +3007,7 @@ cdef inline bint one_page_out(Sim *s, event_t *e, uint64_t time) noexcept nogil:
     if e.op != PAGEOUT or e.arg > 1 or not s.procs[e.pid].flags & PROC_ALIVE:
         return False
     s.time = time
-    s.cpu = s.procs[e.pid].cpu
-    s.freed_slot = False
+    begin(s, e.pid)
     pageout_one(s, e.pid, e.page)
     return True
 

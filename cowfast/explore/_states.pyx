@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from cowfast._engine cimport Engine, Sim, check, do_event
+from cowfast._engine cimport Engine, Sim, bit_of, check, do_event
 from cowfast._layout cimport *
 
 cdef enum:
@@ -552,7 +552,7 @@ cdef class Space:
                 if pte.word & PTE_KIND == PTE_SWAP:
                     s.slots[number].swap_count += 1
                 elif pte.word & PTE_KIND == PTE_PRESENT:
-                    s.pages[number].who |= <uint64_t>1 << pid
+                    s.pages[number].who |= bit_of(pid)
                     s.pages[number].refs += 1
         for r in range(self.references):
             ref = s.refs + r

@@ -39,10 +39,7 @@ def keeping(run: Run, path: Name) -> Iterator[None]:
         raise SpecError(f"snapshot: {place} could not be written; name a file in a folder that is there")
     try:
         yield
-    except (
-        KeyboardInterrupt,
-        SystemExit,
-    ):  # what signals become; an error is the run's end: going on would meet it again
+    except (KeyboardInterrupt, SystemExit):  # what signals become; an error would be met again
         if run.simulator.done:
             samples = run.sampler.samples if run.sampler else []
             kept = KeptRun(run.spec_hash(), run.seconds, samples)

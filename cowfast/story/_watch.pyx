@@ -10,7 +10,7 @@ from cowfast import _layout as layout
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
-from cowfast._engine cimport Engine, Sim, check, do_event, pte_at
+from cowfast._engine cimport Engine, Sim, check, do_event, peak, pte_at
 from cowfast._layout cimport *
 
 cdef enum:
@@ -99,7 +99,7 @@ cdef class Watch:
             self.do(e, n, bits, events, outcomes)
         finally:
             self.unmark()
-            self.peak()
+            peak(&self.engine.s)
 
     cdef void do(self, event_t *e, int64_t n, uint32_t[::1] bits, object events, object outcomes) except *:
         cdef Sim *s = &self.engine.s
@@ -126,12 +126,6 @@ cdef class Watch:
                 s.outcome = bits[i] | RECLAIMED  # what was due may have moved pages; the engine leaves this alone in a hit
                 self.look(e + i)
                 i += 1
-
-    cdef void peak(self) noexcept nogil:
-        """As the engine does after all events; it asks by itself only before pages are freed."""
-        cdef Sim *s = &self.engine.s
-        if s.live > s.c[<int>C_PAGES_PEAK]:
-            s.c[<int>C_PAGES_PEAK] = s.live
 
     cdef void mark(self) noexcept nogil:
         cdef Sim *s = &self.engine.s
