@@ -306,10 +306,12 @@ cdef inline void lru_add(Sim *s, uint32_t p) noexcept nogil:
     changed(s, which, 1)
 
 cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n) noexcept nogil:
-    """Isolated pages come to the heads of their lists, but one that nobody holds any more: it is freed (6).  How many are active."""
+    """Isolated pages come to the heads of their lists, but one that nobody holds any more: it is freed (6).  How many are active.
+    One whose write ends with this pass over the lists would go from the head to the tail by then, and no pass gets as far as
+    what it has put to the head: it has no place until then (``rotate``)."""
     cdef uint32_t head[2]
     cdef uint32_t *ring[2]
-    cdef uint32_t i, p, at, which, active = 0, dead = 0, cap = s.ring_cap
+    cdef uint32_t i, p, at, which, onward, active = 0, away = 0, cap = s.ring_cap, rotates = s.rotates
     cdef page_t *records = s.pages
     cdef page_t *page
     cdef place_t *places = s.places
@@ -322,20 +324,23 @@ cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n) noexcept nogil:
         p = pages[i]
         page = records + p
         if page.refs == 0:  # not often: it would leave the list at once
-            dead += 1
+            away += 1
             lost(s, p, page)
             s.round_freed = True
             continue
         which = list_of(page)
-        page.flags |= PG_LRU
         at = head[which]
         ring[which][at] = p
         places[p].lru = at
-        head[which] = at + 1 if at + 1 < cap else 0
+        onward = (page.flags & rotates) == 0  # else the next one comes here
+        page.flags |= PG_LRU
+        away += 1 - onward
+        at += onward
+        head[which] = at if at < cap else 0
         active += which
     s.head[INACTIVE], s.head[ACTIVE] = head[INACTIVE], head[ACTIVE]
-    s.span[INACTIVE] += n - active - dead
-    s.length[INACTIVE] += n - active - dead
+    s.span[INACTIVE] += n - active - away
+    s.length[INACTIVE] += n - active - away
     s.span[ACTIVE] += active
     s.length[ACTIVE] += active
     return active
@@ -701,8 +706,8 @@ cdef uint32_t isolate(Sim *s, int which, uint32_t n, uint32_t *taken) noexcept n
     cdef uint32_t *ring = s.ring[which]
     if n > s.length[which]:
         n = s.length[which]
-    if s.span[which] == s.length[which] and at + n < cap:  # no holes
-        memcpy(taken, ring + at, n * sizeof(uint32_t))
+    if s.span[which] == s.length[which] and at + CLUSTER < cap:  # no holes
+        memcpy(taken, ring + at, CLUSTER * sizeof(uint32_t))
         k = n
         at += n
         s.span[which] -= n
@@ -946,6 +951,9 @@ cdef void flush_plug(Sim *s) noexcept nogil:
     cdef uint32_t n = s.nplug, i, at
     s.nplug = 0
     make_room(s, n)
+    if s.rotates:
+        rotate(s, n)
+        return
     for i in range(n):
         if s.latency:
             at = (s.wb_head + s.wb_len) % s.wb_cap
@@ -956,6 +964,23 @@ cdef void flush_plug(Sim *s) noexcept nogil:
             s.wb_len += 1
         else:
             end_writeback(s, s.plug[i])
+
+cdef inline void rotate(Sim *s, uint32_t n) noexcept nogil:
+    """``end_writeback`` of pages that were written, and put back without a place, in this pass: all are clean, inactive and
+    unlocked.  What was written in this very batch is not put back yet."""
+    cdef uint32_t i, p, flags, at = s.tail[INACTIVE], moved = 0, cap = s.ring_cap
+    for i in range(n):
+        p = s.plug[i]
+        flags = s.pages[p].flags
+        s.pages[p].flags = flags & ~<uint32_t>(PG_WRITEBACK | PG_RECLAIM)
+        if flags & PG_LRU:
+            at = (at if at else cap) - 1
+            s.ring[INACTIVE][at] = p
+            s.places[p].lru = at
+            moved += 1
+    s.tail[INACTIVE] = at
+    s.span[INACTIVE] += moved
+    s.length[INACTIVE] += moved
 
 cdef inline void end_writeback(Sim *s, uint32_t p) noexcept nogil:
     """There is room."""
@@ -3242,6 +3267,7 @@ cdef class Engine:
         s.get_read, s.pin_read = _GUP.index(sw.get_read), _GUP.index(sw.pin_read)
         s.fork_rule, s.protect_rule = _FORK.index(sw.fork_copies_pinned), _PROTECT.index(sw.protect_restores)
         s.made = PG_BATCH | (PG_EXCL if s.exclusive else 0)
+        s.rotates = 0 if s.latency or s.stat_step else PG_WRITEBACK
         s.next_page = s.next_slot = 1
         s.blamed_in = NOT_YET
         cap = machine.memory + 2 if machine.memory else 4096
