@@ -65,6 +65,7 @@ cdef struct Sim:
     uint32_t made          # flags of a page that a copy made
     uint64_t quick_copies  # not counted yet
     uint64_t quick_reuses
+    uint64_t quick_swap_ins
     # machine and policy
     bint has_swap, sync, stable
     uint64_t latency, flush_events

@@ -218,10 +218,12 @@ cdef inline void onward(Sim *s, Walk *at, uint32_t v) noexcept nogil:
         at.pid = link_at(s, at.pid, v).next
         at.left -= 1
 
+cdef inline uint32_t first_of(Sim *s, page_t *page) noexcept nogil:
+    """The first of those who map the page; there is one."""
+    return lowest_bit(page.who) if s.links == NULL else <uint32_t>(page.who >> OWNER_SHIFT)
+
 cdef inline pte_t *any_pte(Sim *s, uint32_t p) noexcept nogil:
-    """The pte of the first of those who map the page; there is one."""
-    cdef Walk at = walk(s, s.pages + p)
-    return pte_at(s, here(s, &at), s.places[p].vpage)
+    return pte_at(s, first_of(s, s.pages + p), s.places[p].vpage)
 
 cdef bint any_dirty(Sim *s, uint32_t p) noexcept nogil:
     cdef uint32_t v = s.places[p].vpage
@@ -388,13 +390,12 @@ cdef void free_page(Sim *s, uint32_t p) noexcept nogil:
         for i in range(s.ref_high):
             if s.refs[i].kind == REF_LOCK and s.refs[i].page == p:
                 s.refs[i].page = 0
-    free_number(s, p)
+    free_number(s, p, s.pages[p].flags)
 
-cdef inline void free_number(Sim *s, uint32_t p) noexcept nogil:
-    """``free_page`` of one that is on no list and not locked."""
-    cdef page_t *page = s.pages + p
-    cdef uint32_t unmovable = page.flags & PG_UNMOVABLE
-    page.flags = unmovable
+cdef inline void free_number(Sim *s, uint32_t p, uint32_t flags) noexcept nogil:
+    """``free_page`` of one that is on no list and not locked, with these flags."""
+    cdef uint32_t unmovable = flags & PG_UNMOVABLE
+    s.pages[p].flags = unmovable
     if unmovable:
         s.free_unmovable += 1
         s.page_free[s.page_cap - s.free_unmovable] = p
@@ -533,7 +534,8 @@ cdef inline bint swap_full(Sim *s) noexcept nogil:
     """vm_swap_full: more than half of all slots are taken, by whomever."""
     return s.used_slots + s.filled > s.total_slots >> 1
 
-cdef inline uint32_t new_slot(Sim *s) noexcept nogil:
+cdef inline uint32_t new_slot(Sim *s, uint32_t p, uint32_t entries) noexcept nogil:
+    """A slot with page p in the swap cache, and so many swap ptes; there is one."""
     cdef uint32_t n
     if s.free_slot and not (s.freed_slot and s.next_slot <= s.total_slots):
         n = s.free_slot
@@ -542,11 +544,13 @@ cdef inline uint32_t new_slot(Sim *s) noexcept nogil:
     else:
         n = s.next_slot
         s.next_slot += 1
-    s.slots[n].page = 0
-    s.slots[n].swap_count = 0
-    s.slots[n].flags = SLOT_USED
+    s.slots[n].page = p
+    s.slots[n].swap_count = <uint16_t>entries
+    s.slots[n].flags = SLOT_USED | SLOT_CACHED
+    s.places[p].slot = n
     s.used_slots += 1
     s.c[<int>C_SLOT_ALLOCS] += 1
+    s.c[<int>C_SWAP_CACHE_ADDS] += 1
     if s.used_slots > s.c[<int>C_SLOTS_PEAK]:
         s.c[<int>C_SLOTS_PEAK] = s.used_slots
     return n
@@ -763,17 +767,17 @@ cdef void shrink_active(Sim *s, uint32_t n) noexcept nogil:
     for i in range(k):
         page = s.pages + taken[i]
         if page.who and not (page.flags & PG_KSM and page.flags & PG_LOCKED):
-            clear_young(s, taken[i], page, any_pte(s, taken[i]))
+            clear_young(s, taken[i], page, any_pte(s, taken[i]), shared(s, page))
         page.flags = (page.flags & ~<uint32_t>PG_ACTIVE) | PG_WORKINGSET
     lru_add_all(s, taken, k)
     s.c[<int>C_PAGES_DEACTIVATED] += k
 
-cdef inline uint32_t clear_young(Sim *s, uint32_t p, page_t *page, pte_t *pte) noexcept nogil:
+cdef inline uint32_t clear_young(Sim *s, uint32_t p, page_t *page, pte_t *pte, bint others) noexcept nogil:
     """How many ptes were accessed since the last look; none is afterwards.  The first, which is given, as a rule is the only one."""
     cdef uint32_t young = pte.word & PTE_YOUNG
     pte.word ^= young
     young = young != 0
-    if shared(s, page):
+    if others:
         young += clear_others(s, page, s.places[p].vpage)
     return young
 
@@ -815,19 +819,21 @@ cdef bint shrink_page(Sim *s, uint32_t p, bint look_at_references) noexcept nogi
 cdef inline bint shrink_isolated(Sim *s, uint32_t p, bint look_at_references) noexcept nogil:
     """7: true if freed.  One reference less than the model has, that of the isolation."""
     cdef page_t *page = s.pages + p
-    cdef pte_t *first = NULL
-    cdef slot_t *slot
-    cdef uint32_t flags = page.flags, young
-    cdef bint mapped = page.who != 0
+    cdef pte_t *pte = NULL
+    cdef uint32_t flags = page.flags, young = 0, pid = 0, n
+    cdef bint mapped = page.who != 0, others = False
     if flags & (PG_LOCKED | PG_WRITEBACK):
         if flags & PG_LOCKED:
             return False
         page.flags = flags | PG_RECLAIM
         return activate(s, p)
     if mapped:
-        first = any_pte(s, p)
+        pid = first_of(s, page)
+        pte = pte_at(s, pid, s.places[p].vpage)
+        others = shared(s, page)
     if look_at_references:
-        young = clear_young(s, p, page, first) if mapped else 0
+        if mapped:
+            young = clear_young(s, p, page, pte, others)
         if young:
             s.round_cleared = True
             page.flags = flags | PG_REFERENCED
@@ -842,32 +848,28 @@ cdef inline bint shrink_isolated(Sim *s, uint32_t p, bint look_at_references) no
         if not slot_left(s):
             return activate(s, p)
         flags = add_to_swap(s, p, page, flags)
-    slot = s.slots + s.places[p].slot
+    n = s.places[p].slot
     if mapped:
-        flags = unmap(s, p, page, slot, first, flags)
-    page.flags = flags & ~<uint32_t>PG_LRU
+        flags = unmap(s, p, page, n, pid, pte, others, flags)
+    flags &= ~<uint32_t>PG_LRU
+    page.flags = flags
     if page.refs != 1:  # somebody else than the swap cache has it, so that it is not written and not freed
         return (page.who != 0 or (page.refs + 1 >= PIN_BIAS and s.rechecks_pinned)) and activate(s, p)
-    if flags & PG_DIRTY and not write_out(s, p, page, slot):
+    if flags & PG_DIRTY and not write_out(s, p, page, n, flags):
         return False
-    remove_mapping(s, p, page, slot)
+    remove_mapping(s, p, n, flags)
     return True
 
 cdef inline uint32_t add_to_swap(Sim *s, uint32_t p, page_t *page, uint32_t flags) noexcept nogil:
-    cdef uint32_t n = new_slot(s)
-    s.places[p].slot = n
+    new_slot(s, p, 0)
     page.refs += 1
-    s.slots[n].page = p
-    s.slots[n].flags = SLOT_USED | SLOT_CACHED
-    s.c[<int>C_SWAP_CACHE_ADDS] += 1
     s.c[<int>C_SWAP_CACHE_READDS] += (flags & PG_REMOVED) != 0
     return (flags | PG_DIRTY | PG_SWAPCACHE) & ~<uint32_t>PG_REMOVED
 
-cdef inline uint32_t unmap(Sim *s, uint32_t p, page_t *page, slot_t *slot, pte_t *pte, uint32_t flags) noexcept nogil:
+cdef inline uint32_t unmap(Sim *s, uint32_t p, page_t *page, uint32_t n, uint32_t pid, pte_t *pte, bint others, uint32_t flags) noexcept nogil:
     """All ptes, the first of which is given, become swap entries, so that nobody needs a ring any more; or none does, for the
     page is pinned.  The page's flags."""
-    cdef uint32_t maps = 1, dirty = pte.word, entry = s.places[p].slot << PTE_SHIFT | PTE_SWAP
-    cdef Walk at = walk(s, page)
+    cdef uint32_t maps = 1, dirty = pte.word, entry = n << PTE_SHIFT | PTE_SWAP
     if flags & PG_EXCL:
         if page.refs + 1 >= PIN_BIAS and s.refuses_pinned:
             entry = 0
@@ -875,11 +877,11 @@ cdef inline uint32_t unmap(Sim *s, uint32_t p, page_t *page, slot_t *slot, pte_t
             entry |= PTE_WRITE
     if entry:
         pte.word = entry
-        swapped_out(s, here(s, &at))
-    if shared(s, page):
+        swapped_out(s, pid)
+    if others:
         maps += unmap_others(s, page, s.places[p].vpage, entry, &dirty)
     if entry:
-        slot.swap_count += maps
+        s.slots[n].swap_count += maps
         page.refs -= maps
         page.who = 0
         flags &= ~<uint32_t>PG_EXCL
@@ -906,45 +908,49 @@ cdef uint32_t unmap_others(Sim *s, page_t *page, uint32_t v, uint32_t entry, uin
         n += 1
     return n
 
-cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexcept nogil:
+cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, uint32_t n, uint32_t flags) noexcept nogil:
     """7.9: true if the page can be freed at once."""
-    cdef uint32_t flags = page.flags
+    cdef slot_t *slot = s.slots + n
     if slot.swap_count == 0:
         page.flags = flags & ~<uint32_t>PG_DIRTY
         leave_isolated(s, p, C_REMOVALS_BY_CAUSE__WRITEPAGE)
         return False
     if s.contents != NULL:
-        s.slot_contents[s.places[p].slot] = s.contents[p]
-    slot.flags = (slot.flags & ~<uint16_t>SLOT_BLANK) | (SLOT_BLANK if flags & PG_BLANK else 0)
-    page.flags = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
+        s.slot_contents[n] = s.contents[p]
+    slot.flags = <uint16_t>((slot.flags & ~<uint32_t>SLOT_BLANK) | flags // (PG_BLANK // SLOT_BLANK) & SLOT_BLANK)
     if flags & PG_BLANK and s.blank_io_free:
+        page.flags = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
         s.c[<int>C_SWAP_WRITES_BLANK] += 1
         return True
     s.c[<int>C_SWAP_WRITES] += 1
     s.c[<int>C_AVOIDABLE_WRITES] += (flags & PG_DROPPED) != 0
     s.outcome |= SWAP_WRITE
     s.round_wrote = True
+    page.flags = flags = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
     if s.sync:
         return True
-    page.flags |= PG_WRITEBACK | PG_RECLAIM
+    page.flags = flags | PG_WRITEBACK | PG_RECLAIM
     if s.nplug >= CLUSTER:
         flush_plug(s)
     s.plug[s.nplug] = p
     s.nplug += 1
     return False
 
-cdef inline void remove_mapping(Sim *s, uint32_t p, page_t *page, slot_t *slot) noexcept nogil:
+cdef inline void remove_mapping(Sim *s, uint32_t p, uint32_t n, uint32_t flags) noexcept nogil:
     """7.10: reclaim and the swap cache alone hold it."""
-    cdef uint32_t n = s.places[p].slot, shadow = s.age + (not s.shadow_before)
+    cdef slot_t *slot = s.slots + n
+    cdef uint32_t shadow = s.age + (not s.shadow_before)
     s.age += 1
-    uncache(s, p, C_REMOVALS_BY_CAUSE__RECLAIM)
+    s.places[p].slot = 0
+    s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
+    s.c[<int>C_REMOVALS_BY_CAUSE__RECLAIM] += 1
     if slot.swap_count:
         slot.page = shadow
-        slot.flags |= SLOT_SHADOW | (SLOT_WORKINGSET if page.flags & PG_WORKINGSET else 0)
+        slot.flags = <uint16_t>(slot.flags & ~<uint32_t>SLOT_CACHED | SLOT_SHADOW | (SLOT_WORKINGSET if flags & PG_WORKINGSET else 0))
     else:
         free_the_slot(s, n)
-    page.refs = 0
-    free_number(s, p)
+    s.pages[p].refs = 0
+    free_number(s, p, flags)
     s.round_freed = True
 
 cdef void flush_plug(Sim *s) noexcept nogil:
@@ -969,14 +975,17 @@ cdef inline void rotate(Sim *s, uint32_t n) noexcept nogil:
     """``end_writeback`` of pages that were written, and put back without a place, in this pass: all are clean, inactive and
     unlocked.  What was written in this very batch is not put back yet."""
     cdef uint32_t i, p, flags, at = s.tail[INACTIVE], moved = 0, cap = s.ring_cap
+    cdef uint32_t *ring = s.ring[INACTIVE]
+    cdef page_t *pages = s.pages
+    cdef place_t *places = s.places
     for i in range(n):
         p = s.plug[i]
-        flags = s.pages[p].flags
-        s.pages[p].flags = flags & ~<uint32_t>(PG_WRITEBACK | PG_RECLAIM)
+        flags = pages[p].flags
+        pages[p].flags = flags & ~<uint32_t>(PG_WRITEBACK | PG_RECLAIM)
         if flags & PG_LRU:
             at = (at if at else cap) - 1
-            s.ring[INACTIVE][at] = p
-            s.places[p].lru = at
+            ring[at] = p
+            places[p].lru = at
             moved += 1
     s.tail[INACTIVE] = at
     s.span[INACTIVE] += moved
@@ -1083,7 +1092,6 @@ cdef inline bint quick_out(Sim *s, uint32_t pid, pte_t *pte) noexcept nogil:
     swap cache, unmapped, written and back in an LRU batch.  False: nothing is done, the long way."""
     cdef uint32_t word = pte.word, p = word >> PTE_SHIFT, flags, n
     cdef page_t *page = s.pages + p
-    cdef slot_t *slot
     cdef proc_t *proc
     if kind_of(word) != PTE_PRESENT or page.refs != 1:
         return False
@@ -1093,12 +1101,7 @@ cdef inline bint quick_out(Sim *s, uint32_t pid, pte_t *pte) noexcept nogil:
     if s.sync or s.latency or not s.batch_size or not slot_left(s) or s.contents != NULL:
         return False
     lru_remove(s, p)
-    n = new_slot(s)
-    slot = s.slots + n
-    slot.page = p
-    slot.swap_count = 1
-    slot.flags = SLOT_USED | SLOT_CACHED
-    s.places[p].slot = n
+    n = new_slot(s, p, 1)
     pte.word = n << PTE_SHIFT | PTE_SWAP | (PTE_WRITE if flags & PG_EXCL else 0)
     proc = s.procs + pid
     proc.present -= 1
@@ -1107,7 +1110,6 @@ cdef inline bint quick_out(Sim *s, uint32_t pid, pte_t *pte) noexcept nogil:
     page.refs = 2  # the swap cache's and the batch's
     page.flags = (flags | PG_SWAPCACHE | PG_BATCH) \
         & ~<uint32_t>(PG_LRU | PG_REFERENCED | PG_EXCL | PG_DIRTY | PG_STALE | PG_DROPPED | PG_REMOVED | PG_RECLAIM)
-    s.c[<int>C_SWAP_CACHE_ADDS] += 1
     s.c[<int>C_SWAP_CACHE_READDS] += (flags & PG_REMOVED) != 0
     s.c[<int>C_SWAP_WRITES] += 1
     s.c[<int>C_AVOIDABLE_WRITES] += (flags & PG_DROPPED) != 0 and (word & PTE_DIRTY) == 0
@@ -1737,12 +1739,15 @@ cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint 
 cdef void count_quick(Sim *s) noexcept nogil:
     """What ``quick_write`` did becomes counts: several each, so that it counts one itself."""
     cdef uint64_t n = s.quick_copies + s.quick_reuses
-    s.c[<int>C_FAULTS] += n
+    s.c[<int>C_FAULTS] += n + s.quick_swap_ins
     s.c[<int>C_WRITE_FAULTS] += n
     s.c[<int>C_COPIES] += s.quick_copies
     s.c[<int>C_REUSES] += s.quick_reuses
-    s.c[<int>C_PAGE_ALLOCS] += s.quick_copies
-    s.quick_copies = s.quick_reuses = 0
+    s.c[<int>C_PAGE_ALLOCS] += s.quick_copies + s.quick_swap_ins
+    s.c[<int>C_SWAP_INS] += s.quick_swap_ins
+    s.c[<int>C_MAJOR_FAULTS] += s.quick_swap_ins
+    s.c[<int>C_SWAP_CACHE_ADDS] += s.quick_swap_ins
+    s.quick_copies = s.quick_reuses = s.quick_swap_ins = 0
 
 cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32_t index, bint unshare) noexcept nogil:
     cdef page_t *page = s.pages + old
@@ -1888,7 +1893,7 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     cdef bint drains
     if slot.flags & SLOT_CACHED:
         return quick_cached(s, pid, v, pte, write)
-    if s.sync or no_room(s, 1) or s.free_movable == 0 or ahead_window(s, proc, v) > 1:
+    if s.sync or s.live >= s.roomy or s.free_movable == 0 or ahead_window(s, proc, v) > 1:
         return False
     length = s.batch_len[proc.cpu] + 1
     count = slot.swap_count - 1
@@ -1940,11 +1945,7 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     s.batch[<size_t>proc.cpu * s.batch_size + length - 1] = p
     s.batch_len[proc.cpu] = length
     s.live += 1
-    s.c[<int>C_FAULTS] += 1
-    s.c[<int>C_SWAP_INS] += 1
-    s.c[<int>C_MAJOR_FAULTS] += 1
-    s.c[<int>C_SWAP_CACHE_ADDS] += 1
-    s.c[<int>C_PAGE_ALLOCS] += 1
+    s.quick_swap_ins += 1
     if drains:
         drain(s, proc.cpu)
     return True
@@ -3158,9 +3159,11 @@ _FIELDS = [  # of Sim, but for the pointers
     ("wb_head", "u4", <char *>&_sim.wb_head - <char *>&_sim),
     ("wb_len", "u4", <char *>&_sim.wb_len - <char *>&_sim),
     ("wb_cap", "u4", <char *>&_sim.wb_cap - <char *>&_sim),
+    ("rotates", "u4", <char *>&_sim.rotates - <char *>&_sim),
     ("made", "u4", <char *>&_sim.made - <char *>&_sim),
     ("quick_copies", "u8", <char *>&_sim.quick_copies - <char *>&_sim),
     ("quick_reuses", "u8", <char *>&_sim.quick_reuses - <char *>&_sim),
+    ("quick_swap_ins", "u8", <char *>&_sim.quick_swap_ins - <char *>&_sim),
     ("shared", "u4", <char *>&_sim.shared - <char *>&_sim),
     ("roomy", "u4", <char *>&_sim.roomy - <char *>&_sim),
     ("live_pins", "u8", <char *>&_sim.live_pins - <char *>&_sim),
