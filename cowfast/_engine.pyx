@@ -2532,9 +2532,12 @@ cdef int reach(Sim *s, uint32_t pid, uint32_t v, uint32_t flags, int rule, bint 
         faulted = True
         s.left = 0
         status = write_fault(s, pid, v, pte, False, rule != 1)
-        if status != OK and status != AGAIN:
+        if status == OK:  # whatever was decided: reused, others may map it still
+            break
+        if status != AGAIN:
             return status
     found[0] = pte.word >> PTE_SHIFT
+    page = s.pages + found[0]
     if page.refs >= 65535 and held(s, found[0], REF_PIN if pin else REF_GET) == 65535:
         return ERR_COUNT_LIMIT
     if not pin or s.pin_references:

@@ -180,9 +180,10 @@ class Paths(Faults):
             self.note(Outcome.FAULT)
             faulted = True
             self.left = None
-            self.write_fault(process, v, pte, store=False, unshare=rule != "write fault")
-            if rule == "unshare if mapped twice":
-                continue
+            if self.write_fault(process, v, pte, store=False, unshare=rule != "write fault"):
+                page = process.ptes[v].page  # whatever was decided: reused, others may map it still
+                assert page is not None
+                break
         if (page.pins if pin else page.gets) == MOST:
             self.refuse(Status.ERR_COUNT_LIMIT)
         if not pin or self.switches.pin_references:

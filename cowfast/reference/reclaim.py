@@ -261,7 +261,8 @@ class Reclaim(Memory):
         self.note(Outcome.SWAP_WRITE)
         self.round_wrote = True
         if dropped:
-            assert page.contents == page.contents_when_dropped, "an avoidable write of other contents"
+            # after a missed copy, zapping a dirty pte may hide a store from the others (verify.contents)
+            assert self.counts["missed_copies"] or page.contents == page.contents_when_dropped, "an avoidable write of other contents"
             self.count("avoidable_writes")
         if self.machine.swap == "sync":
             return True
