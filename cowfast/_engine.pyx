@@ -1248,6 +1248,18 @@ cdef bint holds(check_t *k, Situation *now) noexcept nogil:
         return value >= limit
     return value <= limit
 
+cdef bint on_scale(check_t *k, int swap_counts, int both) noexcept nogil:
+    """Does a table know the answer of a check?  It counts refs to 7, maps to 3, swap ptes and the sum so far: at the end of a
+    scale it does not know how far beyond a page is."""
+    cdef int64_t limit = <int64_t>k.n + ((k.plus & PLUS_CACHED) != 0) + ((k.plus & PLUS_OFF_LRU) != 0)
+    if k.measure == MEASURE_NONE:
+        return True
+    if k.measure == MEASURE_REFS:
+        return 0 <= k.n and limit < 7
+    if k.measure == MEASURE_MAPS:
+        return 0 <= k.n and limit < 3
+    return 0 <= k.n and limit < (swap_counts if k.measure == MEASURE_SWAP_COUNT else both)
+
 # The checks of a write fault, asked beforehand of every situation that an ordinary page can be in; what is not
 # in the table (a drain, a lock that is held, the swap cache left, a question about somebody else) goes the long way.
 cdef enum:
@@ -1323,10 +1335,7 @@ cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
             if s.cpus > 1:
                 return 0
             now.predicates |= IS_FRESH
-        # at the ends of the scales the table does not know how far beyond
-        if k.measure == MEASURE_REFS and (k.n < 0 or k.n > 4) or k.measure == MEASURE_MAPS and (k.n < 0 or k.n > 2):
-            return 0
-        if k.measure == MEASURE_SWAP_COUNT and k.n != 0 or k.measure == MEASURE_MAPS_PLUS_SWAP_COUNT and (k.n < 0 or k.n > 1):
+        if not on_scale(k, 1, 2):
             return 0
         if holds(k, &now):
             if k.op == CHECK_COPY:
@@ -1374,14 +1383,15 @@ cdef uint8_t entry_of(Sim *s, uint32_t at) noexcept nogil:
     cdef Situation now
     cdef uint8_t does = ENTRY_KNOWN
     cdef bint mapped = False
+    cdef uint32_t others = at >> 5 & 3, own = 1  # swap ptes
     cdef check_t *k = s.swap_in
+    cdef check_t *first
     now.refs = at & 7
     now.maps = at >> 3 & 3
-    now.swap_count = at >> 5 & 3
     now.predicates = (0 if at >> 7 & 1 else IS_OFF_LRU) | (IS_KSM if at >> 8 & 1 else 0) | (IS_CACHED if at >> 9 & 1 else 0)
     now.predicates |= (IS_SWAP_FULL if at >> 10 & 1 else 0) | (IS_WRITE if at >> 11 & 1 else 0) | (IS_MARKED if at >> 12 & 1 else 0)
     now.predicates |= (IS_PAST_CACHE if at >> 13 & 1 else 0) | (IS_SYNC if s.sync else 0)
-    if now.maps + now.swap_count and now.predicates & IS_PAST_CACHE or now.swap_count and not now.predicates & IS_CACHED:
+    if now.maps + others and now.predicates & IS_PAST_CACHE or others and not now.predicates & IS_CACHED:
         return 0  # does not happen
     if k.op == CHECK_DRAIN:  # asked of the predicates alone, and only once: the pte is not freed yet
         if k.measure or (k.must | k.mustnot) & (IS_VISIBLE | IS_FRESH | IS_SWAP_FULL):
@@ -1389,12 +1399,11 @@ cdef uint8_t entry_of(Sim *s, uint32_t at) noexcept nogil:
         if holds(k, &now):
             does |= ENTRY_DRAINS
         k += 1
-    if k.op != CHECK_FREE_ENTRY or k.must or k.mustnot or k.measure:
-        return 0
-    k += 1
+    first = k
     while k.op != CHECK_END:
+        now.swap_count = others + own if now.predicates & IS_CACHED else 0
         if (k.must | k.mustnot) & IS_VISIBLE:
-            if now.maps > mapped or now.swap_count:
+            if now.maps > mapped or others:
                 now.predicates |= IS_VISIBLE
             elif now.refs > 1 + ((now.predicates & IS_CACHED) != 0) + ((now.predicates & IS_OFF_LRU) != 0):
                 return 0  # somebody holds it: who?
@@ -1402,13 +1411,15 @@ cdef uint8_t entry_of(Sim *s, uint32_t at) noexcept nogil:
             if s.cpus > 1:
                 return 0
             now.predicates |= IS_FRESH
-        if k.measure == MEASURE_REFS and (k.n < 0 or k.n > 4) or k.measure == MEASURE_MAPS and (k.n < 0 or k.n > 2):
-            return 0
-        if (k.measure == MEASURE_SWAP_COUNT or k.measure == MEASURE_MAPS_PLUS_SWAP_COUNT) and (k.n < 0 or k.n > 2):
+        if not on_scale(k, 3, 3):
             return 0
         if (k.must | k.mustnot) & IS_SWAP_FULL and k.op != CHECK_LEAVE_SWAP_CACHE:
             return 0
-        if holds(k, &now):
+        if k.op == CHECK_FREE_ENTRY:  # past the cache the slot goes with it, which checks before would have to know
+            if k.must or k.mustnot or k.measure or (now.predicates & IS_PAST_CACHE and k != first):
+                return 0
+            own = 0
+        elif holds(k, &now):
             if k.op == CHECK_LEAVE_SWAP_CACHE:
                 if now.predicates & IS_CACHED and now.swap_count == 0:
                     if now.refs == 7:
@@ -1432,7 +1443,7 @@ cdef uint8_t entry_of(Sim *s, uint32_t at) noexcept nogil:
             else:
                 return 0
         k += 1
-    return does if mapped else 0
+    return does if mapped and not own else 0
 
 cdef inline void rare(Sim *s, check_t *k, Situation *now, uint32_t p, uint32_t pid, uint32_t maps, uint32_t entries) noexcept nogil:
     """Predicates that cost something are looked up only for checks that ask."""
@@ -1901,7 +1912,7 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     drains = (does & ENTRY_DRAINS) != 0
     if drains:
         does = s.entry[fresh_index(s, word, count, write, True)]
-    if does & (ENTRY_KNOWN | ENTRY_LEAVES_LATE) != ENTRY_KNOWN or length >= s.batch_size:
+    if not does & ENTRY_KNOWN or length >= s.batch_size:
         return False
     if does & ENTRY_WRITABLE:
         if count:  # missed
@@ -1912,7 +1923,7 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     page = s.pages + p
     flags = PG_BATCH | refault(s, n) | read_from_device(s, p, n) | (PG_EXCL if does & ENTRY_EXCLUSIVE else 0)
     slot.swap_count = <uint16_t>count
-    if does & ENTRY_LEAVES:
+    if does & (ENTRY_LEAVES | ENTRY_LEAVES_LATE):
         flags |= PG_DIRTY | PG_REMOVED | PG_DROPPED
         page.refs = 2
         free_the_slot(s, n)
@@ -1960,7 +1971,7 @@ cdef bint quick_cached(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write)
         return False
     page.refs += 1  # the lookup's, the pte's in the end
     does = s.entry[entry_index(s, page, pte.word, write, False)]
-    if does & (ENTRY_KNOWN | ENTRY_DRAINS | ENTRY_LEAVES_LATE) != ENTRY_KNOWN or (mapped and does & ENTRY_LEAVES):
+    if does & (ENTRY_KNOWN | ENTRY_DRAINS) != ENTRY_KNOWN or (mapped and does & (ENTRY_LEAVES | ENTRY_LEAVES_LATE)):
         page.refs -= 1
         return False
     fault_follows = write and not does & ENTRY_WRITABLE
