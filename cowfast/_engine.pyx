@@ -563,15 +563,6 @@ cdef inline void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
     s.freed_slot = True
     s.c[<int>C_SLOT_FREES] += 1
 
-cdef inline void uncache(Sim *s, uint32_t p, int cause) noexcept nogil:
-    cdef uint32_t n = s.places[p].slot
-    s.places[p].slot = 0
-    s.pages[p].flags &= ~<uint32_t>PG_SWAPCACHE
-    s.slots[n].page = 0
-    s.slots[n].flags &= ~<uint16_t>SLOT_CACHED
-    s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
-    s.c[cause] += 1
-
 cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
     """folio_free_swap (1)."""
     cdef page_t *page = s.pages + p
@@ -588,13 +579,16 @@ cdef inline void give_up_slot(Sim *s, uint32_t p, page_t *page, int cause) noexc
         flags &= ~<uint32_t>PG_DROPPED
     else:
         flags |= PG_DROPPED
-    page.flags = (flags | PG_DIRTY | PG_REMOVED) & ~<uint32_t>PG_READAHEAD
-    uncache(s, p, cause)
+    page.flags = (flags | PG_DIRTY | PG_REMOVED) & ~<uint32_t>(PG_READAHEAD | PG_SWAPCACHE)
+    s.places[p].slot = 0
+    s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
+    s.c[cause] += 1
     free_the_slot(s, n)
     s.outcome |= REMOVED
 
-cdef inline bint leave_trylock(Sim *s, uint32_t p, int cause) noexcept nogil:
-    return not (s.pages[p].flags & PG_LOCKED) and leave(s, p, cause)
+cdef inline void leave_trylock(Sim *s, uint32_t p, int cause) noexcept nogil:
+    if not s.pages[p].flags & PG_LOCKED:
+        leave(s, p, cause)
 
 cdef inline bint maybe_held(Sim *s, page_t *page) noexcept nogil:
     """False: nobody has a get or pin of it.  True also while the event under way holds a reference of its own."""
@@ -1284,8 +1278,9 @@ cdef inline uint32_t verdict_index_of(Sim *s, uint32_t p, page_t *page, uint32_t
             at |= 1 << 12
     return at
 
-cdef inline uint8_t quick_copy(uint32_t flags, uint32_t maps) noexcept nogil:
-    return VERDICT_COPY | (VERDICT_QUICK if maps > 1 and not flags & PG_KSM else 0)
+cdef inline uint8_t quick_copy(uint32_t flags, Situation *now) noexcept nogil:
+    """Others see the page, so that nothing needs to be blamed, and have it, so that it stays where it is."""
+    return VERDICT_COPY | (VERDICT_QUICK if (now.maps > 1 or now.swap_count) and not flags & PG_KSM else 0)
 
 cdef inline uint8_t quick_reuse(Situation *now) noexcept nogil:
     """Nobody has the page but one pte, the swap cache and an LRU batch; the scale of refs ends at 7."""
@@ -1339,7 +1334,7 @@ cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
             return 0
         if holds(k, &now):
             if k.op == CHECK_COPY:
-                return 0 if leaves else quick_copy(flags, maps) | i  # a removal in vain is counted
+                return 0 if leaves else quick_copy(flags, &now) | i  # a removal in vain is counted
             if (k.op == CHECK_LEAVE_SWAP_CACHE or k.op == CHECK_LEAVE_AND_REUSE) and now.predicates & IS_CACHED \
                     and now.swap_count == 0 and not flags & PG_WRITEBACK:
                 if maps > 1 or now.refs == 7:
@@ -1470,8 +1465,7 @@ cdef bint decide(Sim *s, uint32_t p, uint32_t pid, bint write, uint32_t *index) 
             elif k.op == CHECK_REUSE:
                 return True
             elif k.op == CHECK_LEAVE_AND_REUSE:
-                if leave(s, p, C_REMOVALS_BY_CAUSE__WRITE_FAULT):
-                    s.left = p
+                leave(s, p, C_REMOVALS_BY_CAUSE__WRITE_FAULT)
                 return True
             elif k.op == CHECK_LOCK_OR_COPY:
                 if page.flags & PG_LOCKED:
@@ -1490,18 +1484,17 @@ cdef bint decide(Sim *s, uint32_t p, uint32_t pid, bint write, uint32_t *index) 
                     now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
         i += 1
 
-cdef bint would_reuse(Sim *s, uint32_t p, uint32_t pid, uint32_t i, bint write) noexcept nogil:
+cdef bint would_reuse(Sim *s, uint32_t p, uint32_t i) noexcept nogil:
+    """Would the checks from i on, on paper, end in a reuse that some condition decides?  Asked of a page that nobody else can see."""
     cdef page_t *page = s.pages + p
     cdef bint here = fresh(s, p), asked = False
-    cdef Situation now = situation(s, p, write, (page.flags & PG_EXCL) != 0, False, False)
+    cdef Situation now = situation(s, p, True, (page.flags & PG_EXCL) != 0, False, False)
     cdef check_t *k
     if here:
         now.predicates |= IS_FRESH
     while s.write_fault[i].op != CHECK_END:
         k = s.write_fault + i
         i += 1
-        if (k.must | k.mustnot) & IS_VISIBLE and visible(s, p, pid, 1, 0):
-            now.predicates |= IS_VISIBLE
         if not holds(k, &now):
             asked = asked or k.op == CHECK_COPY
             continue
@@ -1521,14 +1514,14 @@ cdef bint would_reuse(Sim *s, uint32_t p, uint32_t pid, uint32_t i, bint write) 
             now.predicates &= ~<uint32_t>IS_CACHED
     return False
 
-cdef uint32_t blame(Sim *s, uint32_t p, uint32_t pid, uint32_t index) noexcept nogil:
+cdef uint32_t blame(Sim *s, uint32_t p, uint32_t index) noexcept nogil:
     cdef check_t *k = s.write_fault + index
     cdef page_t *page = s.pages + p
     if k.op == CHECK_LOCK_OR_COPY:
         return CAUSE_LOCK
     if page.flags & PG_KSM and k.must & IS_KSM:
         return CAUSE_KSM
-    if (k.must or k.mustnot or k.measure) and would_reuse(s, p, pid, index + 1, True):
+    if (k.must or k.mustnot or k.measure) and would_reuse(s, p, index + 1):
         return CAUSE_PRE_CHECK
     if page.flags & PG_KSM:
         return CAUSE_KSM
@@ -1540,15 +1533,15 @@ cdef uint32_t blame(Sim *s, uint32_t p, uint32_t pid, uint32_t index) noexcept n
         return CAUSE_TRANSIENT_GET
     return CAUSE_LOST_EXCLUSIVITY
 
-cdef inline uint32_t blame_again(Sim *s, uint32_t p, uint32_t pid, uint32_t index) noexcept nogil:
+cdef inline uint32_t blame_again(Sim *s, uint32_t p, uint32_t index) noexcept nogil:
     """``blame``, which says of a page on a list that one pte and the swap cache have the same as of the last such page."""
     cdef page_t *page = s.pages + p
     cdef uint32_t now
     if page.flags & (PG_LRU | PG_SWAPCACHE) != PG_LRU | PG_SWAPCACHE or page.refs != 2 or page.who == 0:
-        return blame(s, p, pid, index)
+        return blame(s, p, index)
     now = verdict_index(s, p, page) << 5 | index
     if now != s.blamed_in:
-        s.blamed = blame(s, p, pid, index)
+        s.blamed = blame(s, p, index)
         s.blamed_in = now
     return s.blamed
 
@@ -1661,8 +1654,8 @@ cdef int write_fault(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint store, b
     cdef uint32_t verdict = 0 if unshare else s.verdict[verdict_index(s, p, page)]
     index = verdict & 31
     if verdict & VERDICT_REUSE or (verdict == 0 and decide(s, p, pid, not unshare, &index)):
-        if verdict & VERDICT_COPY and leave(s, p, C_REMOVALS_BY_CAUSE__WRITE_FAULT):
-            s.left = p
+        if verdict & VERDICT_COPY:
+            leave(s, p, C_REMOVALS_BY_CAUSE__WRITE_FAULT)
         s.outcome |= REUSED
         page.flags &= ~<uint32_t>PG_KSM  # reuse_ksm_page: an ordinary page again
         if s.exclusive:
@@ -1763,7 +1756,7 @@ cdef void count_quick(Sim *s) noexcept nogil:
 cdef int copy(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t old, uint32_t index, bint unshare) noexcept nogil:
     cdef page_t *page = s.pages + old
     cdef bint needless = not unshare and not visible(s, old, pid, 1, 0)
-    cdef uint32_t cause = blame_again(s, old, pid, index) if needless else 0
+    cdef uint32_t cause = blame_again(s, old, index) if needless else 0
     cdef bint broken = False, ksm = (page.flags & PG_KSM) != 0
     cdef uint32_t i, p
     cdef int status
@@ -1951,7 +1944,6 @@ cdef bint quick_swap_in(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint write
     pte.word = word
     proc.swapped -= 1
     proc.present += 1
-    proc.flags |= PROC_HAS_ANON
     went_alone(proc, v)
     s.batch[<size_t>proc.cpu * s.batch_size + length - 1] = p
     s.batch_len[proc.cpu] = length
@@ -2049,6 +2041,8 @@ cdef inline void free_entry(Sim *s, uint32_t pid, uint32_t n) noexcept nogil:
     if s.slots[n].swap_count == 0 and not s.slots[n].flags & SLOT_CACHED:
         free_the_slot(s, n)
 
+# A process with a swap pte has PROC_HAS_ANON: it had an anonymous page, or inherited the flag with the pte.
+
 cdef inline void map_entry(Sim *s, uint32_t pid, pte_t *pte, uint32_t p, bint write, bint writable, bint exclusive,
                            uint32_t own_entries) noexcept nogil:
     cdef page_t *page = s.pages + p
@@ -2064,7 +2058,6 @@ cdef inline void map_entry(Sim *s, uint32_t pid, pte_t *pte, uint32_t p, bint wr
     join(s, p, pid)
     if exclusive:
         page.flags |= PG_EXCL
-    s.procs[pid].flags |= PROC_HAS_ANON
 
 cdef inline int map_swapped(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, uint32_t n, uint32_t p, bint write, bint store,
                             bint past) noexcept nogil:

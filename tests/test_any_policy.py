@@ -42,7 +42,9 @@ conditions = st.builds(
 
 
 def checks(*actions):
-    return st.builds(lambda action, when: f"{action} if {when}" if when else action, st.sampled_from(actions), conditions)
+    return st.builds(
+        lambda action, when: f"{action} if {when}" if when else action, st.sampled_from(actions), conditions
+    )
 
 
 write_faults = st.builds(
@@ -83,7 +85,13 @@ def test_comparisons_beyond_the_scales_of_the_tables(measure, compare):
         policy = own(
             "linux-6.18",
             write_fault=["copy if ksm", f"reuse if {asks}", "copy"],
-            swap_in=["free swap entry", f"mark exclusive if {asks}", "map writable if exclusive", "map"],
+            swap_in=[
+                "free swap entry",
+                f"mark exclusive if {asks}",
+                "map writable if exclusive",
+                "map",
+                f"leave swap cache if {asks}",
+            ],
         )
         held_to_the_reference(policy, machine, EVERY_NUMBER)
 

@@ -65,7 +65,7 @@ engine gives it back while it runs. tests/test_threads.py.
 ## Mistakes made on purpose
 
 `python benchmarks/mutate.py` leaves out one update of a count or a flag, or turns one condition or answer round, and runs the tests until one fails: those of equality with
-the reference, widths, litmus, runs and workloads, kernel records, stories. Three times the processor time that a group of tests takes without a mistake is taken for a hang.
+the reference, also under policies that nobody wrote, widths, litmus, runs and workloads, kernel records, stories. Three times the processor time that a group of tests takes without a mistake is taken for a hang.
 
 {mutants}
 """
