@@ -262,7 +262,9 @@ class Reclaim(Memory):
         self.round_wrote = True
         if dropped:
             # after a missed copy, zapping a dirty pte may hide a store from the others (verify.contents)
-            assert self.counts["missed_copies"] or page.contents == page.contents_when_dropped, "an avoidable write of other contents"
+            assert self.counts["missed_copies"] or page.contents == page.contents_when_dropped, (
+                "an avoidable write of other contents"
+            )
             self.count("avoidable_writes")
         if self.machine.swap == "sync":
             return True
