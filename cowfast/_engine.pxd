@@ -60,8 +60,7 @@ cdef struct Sim:
     uint64_t live_pins
     uint32_t roomy         # live pages below which a copy needs no more than a free number
     uint32_t shared        # the verdict on a page that others map and nothing else is known of; 0 = ask the table
-    uint32_t rotates       # PG_WRITEBACK where a write ends with the pass over the lists that began it, and nobody can tell the
-                           # moves between from the statistics; else 0
+    uint32_t rotates       # PG_WRITEBACK, where a write ends with the pass that began it and no statistic tells the moves between
     uint32_t made          # flags of a page that a copy made
     uint64_t quick_copies  # not counted yet
     uint64_t quick_reuses
