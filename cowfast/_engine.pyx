@@ -1330,7 +1330,7 @@ cdef uint8_t verdict_of(Sim *s, uint32_t at) noexcept nogil:
             if s.cpus > 1:
                 return 0
             now.predicates |= IS_FRESH
-        if not on_scale(k, 1, 2):
+        if not on_scale(k, 1, 2) or (leaves and (k.must | k.mustnot) & IS_SWAP_FULL):  # with the slot given up it may be full no longer
             return 0
         if holds(k, &now):
             if k.op == CHECK_COPY:
@@ -1432,6 +1432,7 @@ cdef uint8_t entry_of(Sim *s, uint32_t at) noexcept nogil:
                     mapped = True
                     if k.op == CHECK_MAP_WRITABLE:
                         does |= ENTRY_WRITABLE
+                        now.predicates &= ~<uint32_t>IS_KSM
                     if now.maps == 3:
                         return 0
                     now.maps += 1

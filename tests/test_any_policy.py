@@ -152,6 +152,33 @@ def held_to_the_reference(policy, machine, events):
         assert counted.state()["counters"] == engine.state()["counters"], (policy.write_fault, policy.swap_in)
 
 
+def test_swap_may_be_full_no_longer_when_a_page_gave_up_its_slot():
+    """The second of three slots makes swap full, and the write fault that asks has just given it up."""
+    policy = own("linux-6.18", write_fault=["lock or wait", "leave swap cache", "reuse if swap full", "reuse if not cached", "copy"],
+                 swap_in=["free swap entry", "map"])  # fmt: skip
+    machine = Machine(space=2, processes=2, swap_slots=3, page_cluster=0)
+    out = [event for page in (0, 1) for event in ((Op.WRITE, 0, page), (Op.DRAIN, 0), (Op.PAGEOUT, 0, page))]
+    held_to_the_reference(policy, machine, make_events([*out, (Op.READ, 0, 0), (Op.DRAIN, 0), (Op.WRITE, 0, 0)]))
+
+
+def test_a_page_that_is_mapped_writable_is_no_ksm_page_any_more():
+    policy = own("linux-6.18", swap_in=["map writable", "free swap entry", "leave swap cache if ksm"])
+    events = [
+        (Op.FORK, 0, 0, 1),
+        (Op.WRITE, 1, 0),
+        (Op.FORK, 1, 0, 2),
+        (Op.RECLAIM, 1),
+        (Op.WRITE, 0, 0),
+        (Op.WRITE, 2, 0),
+    ]
+    events += [
+        (Op.DRAIN, 0, 0, 1),
+        (Op.MERGE, 0, 0, 2),
+        (Op.WRITE, 1, 0),
+    ]  # what is left in the swap cache is a KSM page
+    held_to_the_reference(policy, Machine(space=2, processes=3, swap="sync", page_cluster=0), make_events(events))
+
+
 def test_a_reuse_ends_an_unshare():
     """As early drafts of exclusive pages had it: what is mapped twice is unshared, and the write fault's list says reuse."""
     policy = own("linux-5.10", write_fault=["reuse"])
