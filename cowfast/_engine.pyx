@@ -223,6 +223,7 @@ cdef inline uint32_t first_of(Sim *s, page_t *page) noexcept nogil:
     return lowest_bit(page.who) if s.links == NULL else <uint32_t>(page.who >> OWNER_SHIFT)
 
 cdef inline pte_t *any_pte(Sim *s, uint32_t p) noexcept nogil:
+    """``first_of``'s pte."""
     return pte_at(s, first_of(s, s.pages + p), s.places[p].vpage)
 
 cdef bint any_dirty(Sim *s, uint32_t p) noexcept nogil:
@@ -310,7 +311,7 @@ cdef inline void lru_add(Sim *s, uint32_t p) noexcept nogil:
 cdef uint32_t lru_add_all(Sim *s, uint32_t *pages, uint32_t n) noexcept nogil:
     """Isolated pages come to the heads of their lists, but one that nobody holds any more: it is freed (6).  How many are active.
     One whose write ends with this pass over the lists would go from the head to the tail by then, and no pass gets as far as
-    what it has put to the head: it has no place until then (``rotate``)."""
+    what it has put to the head: it has no place until then (``end_writeback``)."""
     cdef uint32_t head[2]
     cdef uint32_t *ring[2]
     cdef uint32_t i, p, at, which, onward, active = 0, away = 0, cap = s.ring_cap, rotates = s.rotates
@@ -563,6 +564,12 @@ cdef inline void free_the_slot(Sim *s, uint32_t n) noexcept nogil:
     s.freed_slot = True
     s.c[<int>C_SLOT_FREES] += 1
 
+cdef inline void uncache(Sim *s, uint32_t p, int cause) noexcept nogil:
+    """The flags of page and slot are the caller's to change."""
+    s.places[p].slot = 0
+    s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
+    s.c[cause] += 1
+
 cdef bint leave(Sim *s, uint32_t p, int cause) noexcept nogil:
     """folio_free_swap (1)."""
     cdef page_t *page = s.pages + p
@@ -580,9 +587,7 @@ cdef inline void give_up_slot(Sim *s, uint32_t p, page_t *page, int cause) noexc
     else:
         flags |= PG_DROPPED
     page.flags = (flags | PG_DIRTY | PG_REMOVED) & ~<uint32_t>(PG_READAHEAD | PG_SWAPCACHE)
-    s.places[p].slot = 0
-    s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
-    s.c[cause] += 1
+    uncache(s, p, cause)
     free_the_slot(s, n)
     s.outcome |= REMOVED
 
@@ -905,6 +910,7 @@ cdef uint32_t unmap_others(Sim *s, page_t *page, uint32_t v, uint32_t entry, uin
 cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, uint32_t n, uint32_t flags) noexcept nogil:
     """7.9: true if the page can be freed at once."""
     cdef slot_t *slot = s.slots + n
+    cdef uint32_t clean
     if slot.swap_count == 0:
         page.flags = flags & ~<uint32_t>PG_DIRTY
         leave_isolated(s, p, C_REMOVALS_BY_CAUSE__WRITEPAGE)
@@ -912,18 +918,17 @@ cdef inline bint write_out(Sim *s, uint32_t p, page_t *page, uint32_t n, uint32_
     if s.contents != NULL:
         s.slot_contents[n] = s.contents[p]
     slot.flags = <uint16_t>((slot.flags & ~<uint32_t>SLOT_BLANK) | flags // (PG_BLANK // SLOT_BLANK) & SLOT_BLANK)
+    page.flags = clean = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
     if flags & PG_BLANK and s.blank_io_free:
-        page.flags = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
         s.c[<int>C_SWAP_WRITES_BLANK] += 1
         return True
     s.c[<int>C_SWAP_WRITES] += 1
     s.c[<int>C_AVOIDABLE_WRITES] += (flags & PG_DROPPED) != 0
     s.outcome |= SWAP_WRITE
     s.round_wrote = True
-    page.flags = flags = flags & ~<uint32_t>(PG_DIRTY | PG_STALE | PG_DROPPED)
     if s.sync:
         return True
-    page.flags = flags | PG_WRITEBACK | PG_RECLAIM
+    page.flags = clean | PG_WRITEBACK | PG_RECLAIM
     if s.nplug >= CLUSTER:
         flush_plug(s)
     s.plug[s.nplug] = p
@@ -935,9 +940,7 @@ cdef inline void remove_mapping(Sim *s, uint32_t p, uint32_t n, uint32_t flags) 
     cdef slot_t *slot = s.slots + n
     cdef uint32_t shadow = s.age + (not s.shadow_before)
     s.age += 1
-    s.places[p].slot = 0
-    s.c[<int>C_SWAP_CACHE_REMOVALS] += 1
-    s.c[<int>C_REMOVALS_BY_CAUSE__RECLAIM] += 1
+    uncache(s, p, C_REMOVALS_BY_CAUSE__RECLAIM)
     if slot.swap_count:
         slot.page = shadow
         slot.flags = <uint16_t>(slot.flags & ~<uint32_t>SLOT_CACHED | SLOT_SHADOW | (SLOT_WORKINGSET if flags & PG_WORKINGSET else 0))
@@ -951,9 +954,6 @@ cdef void flush_plug(Sim *s) noexcept nogil:
     cdef uint32_t n = s.nplug, i, at
     s.nplug = 0
     make_room(s, n)
-    if s.rotates:
-        rotate(s, n)
-        return
     for i in range(n):
         if s.latency:
             at = (s.wb_head + s.wb_len) % s.wb_cap
@@ -965,33 +965,14 @@ cdef void flush_plug(Sim *s) noexcept nogil:
         else:
             end_writeback(s, s.plug[i])
 
-cdef inline void rotate(Sim *s, uint32_t n) noexcept nogil:
-    """``end_writeback`` of pages that were written, and put back without a place, in this pass: all are clean, inactive and
-    unlocked.  What was written in this very batch is not put back yet."""
-    cdef uint32_t i, p, flags, at = s.tail[INACTIVE], moved = 0, cap = s.ring_cap
-    cdef uint32_t *ring = s.ring[INACTIVE]
-    cdef page_t *pages = s.pages
-    cdef place_t *places = s.places
-    for i in range(n):
-        p = s.plug[i]
-        flags = pages[p].flags
-        pages[p].flags = flags & ~<uint32_t>(PG_WRITEBACK | PG_RECLAIM)
-        if flags & PG_LRU:
-            at = (at if at else cap) - 1
-            ring[at] = p
-            places[p].lru = at
-            moved += 1
-    s.tail[INACTIVE] = at
-    s.span[INACTIVE] += moved
-    s.length[INACTIVE] += moved
-
 cdef inline void end_writeback(Sim *s, uint32_t p) noexcept nogil:
     """There is room."""
     cdef page_t *page = s.pages + p
     cdef uint32_t flags = page.flags
     page.flags = flags & ~<uint32_t>(PG_WRITEBACK | PG_RECLAIM)
     if flags & (PG_RECLAIM | PG_LRU | PG_LOCKED | PG_DIRTY) == PG_RECLAIM | PG_LRU:
-        lru_remove(s, p)
+        if not s.rotates:  # else it has no place (``lru_add_all``)
+            lru_remove(s, p)
         page.flags &= ~<uint32_t>PG_ACTIVE
         lru_place(s, p, page, INACTIVE, True)
         changed(s, INACTIVE, 1)
@@ -1246,13 +1227,16 @@ cdef bint on_scale(check_t *k, int swap_counts, int both) noexcept nogil:
     """Does a table know the answer of a check?  It counts refs to 7, maps to 3, swap ptes and the sum so far: at the end of a
     scale it does not know how far beyond a page is."""
     cdef int64_t limit = <int64_t>k.n + ((k.plus & PLUS_CACHED) != 0) + ((k.plus & PLUS_OFF_LRU) != 0)
+    cdef int64_t end = both
     if k.measure == MEASURE_NONE:
         return True
     if k.measure == MEASURE_REFS:
-        return 0 <= k.n and limit < 7
-    if k.measure == MEASURE_MAPS:
-        return 0 <= k.n and limit < 3
-    return 0 <= k.n and limit < (swap_counts if k.measure == MEASURE_SWAP_COUNT else both)
+        end = 7
+    elif k.measure == MEASURE_MAPS:
+        end = 3
+    elif k.measure == MEASURE_SWAP_COUNT:
+        end = swap_counts
+    return 0 <= k.n and limit < end
 
 # The checks of a write fault, asked beforehand of every situation that an ordinary page can be in; what is not
 # in the table (a drain, a lock that is held, the swap cache left, a question about somebody else) goes the long way.
@@ -1742,7 +1726,7 @@ cdef inline bint quick_write(Sim *s, uint32_t pid, uint32_t v, pte_t *pte, bint 
     return True
 
 cdef void count_quick(Sim *s) noexcept nogil:
-    """What ``quick_write`` did becomes counts: several each, so that it counts one itself."""
+    """What ``quick_write`` and ``quick_swap_in`` did becomes counts: several each, so that they count one themselves."""
     cdef uint64_t n = s.quick_copies + s.quick_reuses
     s.c[<int>C_FAULTS] += n + s.quick_swap_ins
     s.c[<int>C_WRITE_FAULTS] += n
