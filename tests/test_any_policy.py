@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from cowfast import _engine
 from cowfast._checks import COMPARES, MEASURES, PREDICATES, SWAP_IN_ACTIONS, WRITE_FAULT_ACTIONS
 from cowfast._engine import Engine
 from cowfast._layout import Op
-from cowfast.errors import EventError, MemoryFullError, PolicyError
+from cowfast.errors import PolicyError
 from cowfast.events import format_event, make_events
 from cowfast.machine import Machine
 from cowfast.policy import load_policy, policy_from_dict, policy_names
 from cowfast.reference import Reference
 from tests.programs import build, differences, machines, raw
+from tests.test_equality import any_way_through, equal_after_every_event
 
 comparisons = st.builds(
     lambda measure, compare, n, plus: " + ".join([f"{measure} {compare} {n}", *plus]),
@@ -66,13 +66,20 @@ def swap_ins(draw):
     return found
 
 
+def own(base, write_fault, swap_in):
+    return policy_from_dict(
+        load_policy(base).to_dict() | {"name": "own", "write_fault": write_fault, "swap_in": swap_in}
+    )
+
+
 @given(base=st.sampled_from(policy_names()), write_fault=write_faults, swap_in=swap_ins(), machine=machines, rows=raw)
 def test_engine_equals_reference_under_any_policy(base, write_fault, swap_in, machine, rows):
     try:
-        policy = own(base, write_fault=write_fault, swap_in=swap_in)
+        policy = own(base, write_fault, swap_in)
     except PolicyError:  # unreachable checks, or one that contradicts itself
         reject()
-    held_to_the_reference(policy, machine, make_events(build(rows, machine)))
+    done = equal_after_every_event(policy, machine, make_events(build(rows, machine)), verify=False)
+    any_way_through(policy, machine, done, [])
 
 
 @pytest.mark.parametrize("compare", ["==", ">"])
@@ -84,16 +91,16 @@ def test_comparisons_beyond_the_scales_of_the_tables(measure, compare):
         asks = f"{measure} {compare} {n}{plus}"
         policy = own(
             "linux-6.18",
-            write_fault=["copy if ksm", f"reuse if {asks}", "copy"],
-            swap_in=[
-                "free swap entry",
-                f"mark exclusive if {asks}",
-                "map writable if exclusive",
-                "map",
-                f"leave swap cache if {asks}",
-            ],
-        )
-        held_to_the_reference(policy, machine, EVERY_NUMBER)
+            ["copy if ksm", f"reuse if {asks}", "copy"],
+            ["free swap entry", f"mark exclusive if {asks}", "map writable if exclusive", "map", f"leave swap cache if {asks}"],
+        )  # fmt: skip
+        reference, engine = Reference(policy, machine), Engine(policy, machine, contents=True)
+        told = np.zeros((2, len(EVERY_NUMBER)), np.uint32)
+        reference.run(EVERY_NUMBER, told[0])
+        engine.run(EVERY_NUMBER, told[1])
+        assert np.array_equal(*told), (asks, format_event(EVERY_NUMBER[np.argmax(told[0] != told[1])]))
+        assert differences(reference.state(), engine.state()) == {}, asks
+        any_way_through(policy, machine, EVERY_NUMBER, [])
 
 
 EVERY_NUMBER = make_events(
@@ -117,73 +124,3 @@ EVERY_NUMBER = make_events(
         ]
     ]
 )
-
-
-def own(base, **lists):
-    values = load_policy(base).to_dict()
-    values.pop("hash", None)
-    return policy_from_dict(values | {"name": "any"} | lists)
-
-
-def held_to_the_reference(policy, machine, events):
-    reference, engine = Reference(policy, machine), Engine(policy, machine, contents=True)
-    done = []
-    for event in events:
-        told, refused = np.zeros((2, 1), np.uint32), []
-        for side, outcome in ((reference, told[0]), (engine, told[1])):
-            try:
-                side.run(np.atleast_1d(event), outcome)
-                refused.append(None)
-            except EventError as error:
-                refused.append((type(error), error.reason))
-        story = [*map(format_event, [*done, event])]
-        assert refused[0] == refused[1], (policy.write_fault, policy.swap_in, story)
-        assert told[0] == told[1], (policy.write_fault, policy.swap_in, story)
-        if refused[0] is None:
-            done.append(event)
-        elif refused[0][0] is MemoryFullError:
-            return  # the run ends here
-    assert differences(reference.state(), engine.state()) == {}, (policy.write_fault, policy.swap_in)
-    for above in (-1, 1 << 62):  # far, near
-        counted = Engine(policy, machine)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_engine, "_PREFETCH_ABOVE", above)
-            counted.run(np.array(done) if done else make_events([]))
-        assert counted.state()["counters"] == engine.state()["counters"], (policy.write_fault, policy.swap_in)
-
-
-def test_swap_may_be_full_no_longer_when_a_page_gave_up_its_slot():
-    """The second of three slots makes swap full, and the write fault that asks has just given it up."""
-    policy = own("linux-6.18", write_fault=["lock or wait", "leave swap cache", "reuse if swap full", "reuse if not cached", "copy"],
-                 swap_in=["free swap entry", "map"])  # fmt: skip
-    machine = Machine(space=2, processes=2, swap_slots=3, page_cluster=0)
-    out = [event for page in (0, 1) for event in ((Op.WRITE, 0, page), (Op.DRAIN, 0), (Op.PAGEOUT, 0, page))]
-    held_to_the_reference(policy, machine, make_events([*out, (Op.READ, 0, 0), (Op.DRAIN, 0), (Op.WRITE, 0, 0)]))
-
-
-def test_a_page_that_is_mapped_writable_is_no_ksm_page_any_more():
-    policy = own("linux-6.18", swap_in=["map writable", "free swap entry", "leave swap cache if ksm"])
-    events = [
-        (Op.FORK, 0, 0, 1),
-        (Op.WRITE, 1, 0),
-        (Op.FORK, 1, 0, 2),
-        (Op.RECLAIM, 1),
-        (Op.WRITE, 0, 0),
-        (Op.WRITE, 2, 0),
-    ]
-    events += [
-        (Op.DRAIN, 0, 0, 1),
-        (Op.MERGE, 0, 0, 2),
-        (Op.WRITE, 1, 0),
-    ]  # what is left in the swap cache is a KSM page
-    held_to_the_reference(policy, Machine(space=2, processes=3, swap="sync", page_cluster=0), make_events(events))
-
-
-def test_a_reuse_ends_an_unshare():
-    """As early drafts of exclusive pages had it: what is mapped twice is unshared, and the write fault's list says reuse."""
-    policy = own("linux-5.10", write_fault=["reuse"])
-    values = policy.to_dict()
-    values.pop("hash", None)
-    policy = policy_from_dict(values | {"switches": values["switches"] | {"get_read": "unshare if mapped twice"}})
-    events = make_events([(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.GET, 0, 0, 0)])
-    held_to_the_reference(policy, Machine(space=2, processes=2, references=1), events)

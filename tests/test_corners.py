@@ -153,6 +153,39 @@ def test_a_pre_check_that_leaving_the_swap_cache_would_have_answered_is_blamed(t
     assert counters["needless_by_cause.pre_check"] == 1
 
 
+def test_swap_may_be_full_no_longer_when_a_page_gave_up_its_slot(tmp_path):
+    """The second of three slots makes swap full, and the write fault that asks has just given it up."""
+    checks = '["lock or wait", "leave swap cache", "reuse if swap full", "reuse if not cached", "copy"]'
+    policy = own_policy(tmp_path, f'write_fault = {checks}\nswap_in = ["free swap entry", "map"]')
+    out = [event for page in (0, 1) for event in ((Op.WRITE, 0, page), (Op.DRAIN, 0), (Op.PAGEOUT, 0, page))]
+    events = [*out, (Op.READ, 0, 0), (Op.DRAIN, 0), (Op.WRITE, 0, 0)]
+    held_to_the_reference(policy, {"swap_slots": 3, "page_cluster": 0}, events)
+
+
+def test_a_page_that_is_mapped_writable_is_no_ksm_page_any_more(tmp_path):
+    """What is left in the swap cache is a KSM page."""
+    policy = own_policy(
+        tmp_path, 'swap_in = ["map writable", "free swap entry", "leave swap cache if ksm"]', "linux-5.16"
+    )
+    events = [
+        (Op.FORK, 0, 0, 1),
+        (Op.WRITE, 1, 0),
+        (Op.FORK, 1, 0, 2),
+        (Op.RECLAIM, 1),
+        (Op.WRITE, 0, 0),
+        (Op.WRITE, 2, 0),
+    ]
+    events += [(Op.DRAIN, 0, 0, 1), (Op.MERGE, 0, 0, 2), (Op.WRITE, 1, 0)]
+    held_to_the_reference(policy, {"swap": "sync", "page_cluster": 0}, events)
+
+
+def test_a_reuse_ends_an_unshare(tmp_path):
+    """As early drafts of exclusive pages had it: what is mapped twice is unshared, and the write fault's list says reuse."""
+    lines = 'write_fault = ["reuse"]\n[switches]\nget_read = "unshare if mapped twice"'
+    events = [(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.GET, 0, 0, 0)]
+    held_to_the_reference(own_policy(tmp_path, lines, "linux-5.10"), {}, events)
+
+
 @pytest.mark.parametrize("before", [[(Op.READ, 0, 0)], [(Op.WRITE, 0, 0), (Op.FORK, 0, 0, 1), (Op.DRAIN, 0)]])
 def test_a_pin_that_unshares_is_a_fault_of_its_own(before):
     """Of the zero page, and of a page that others map: the read access before it is a hit."""
